@@ -7,15 +7,19 @@ Settings come from flags, then the environment (``IRSA_PORT`` for ``--port``), t
 one section a command).
 """
 
+import difflib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from app.cli import environment
 from app.errors import ConfigurationError, IrsaError
+from app.text import shown
 
 if TYPE_CHECKING:
-    from cyclopts import App
+    from cyclopts import App, ArgumentCollection
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "webhook": ("app.cli.webhook:webhook", "Serve the mutating admission webhook."),
@@ -27,6 +31,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Command -> where its function is, and its one line of help. Nothing is imported until the command is known."""
 
+ROLES: Final = frozenset({"webhook", "issuer serve"})
+"""Commands that a cluster runs: every IRSA_* variable of theirs must mean something. A shell may hold anybody's."""
+
 GROUPS: Final[Mapping[str, str]] = {"issuer": "Make and serve the documents that STS trusts."}
 
 
@@ -37,24 +44,27 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit status."""
-    if not arguments or arguments[0] in {"--help", "-h", "help"}:
-        print(overview())
-        return 0
-    if arguments[0] == "--version":
-        print(metadata.version("irsa"))
-        return 0
     try:
+        if not arguments or arguments[0] in {"--help", "-h", "help"}:
+            _print(overview())
+            return 0
+        if arguments[0] == "--version":
+            _print(metadata.version("irsa"))
+            return 0
         return _dispatch(arguments)
-    except ConfigurationError as error:
-        return _fail(error, status=2)
     except IrsaError as error:
-        return _fail(error, status=1)
+        print(f"irsa: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigurationError) else 1
     except BrokenPipeError:
-        # Whoever read our output has enough of it (`irsa inject | head`). Python would complain again at exit.
-        sys.stdout = None  # type: ignore[assignment] # documented way to keep the interpreter from flushing at exit
+        # Who read our output has enough of it (`irsa inject | head`); at exit Python would flush, and complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
 
 
 def overview() -> str:
@@ -69,12 +79,8 @@ def overview() -> str:
     )
 
 
-def _fail(error: Exception, *, status: int) -> int:
-    print(f"irsa: {error}", file=sys.stderr)
-    return status
-
-
 def _dispatch(arguments: Sequence[str]) -> int:
+    _check_command(arguments[0])
     from cyclopts import CycloptsError  # noqa: PLC0415 - 0.1 s that `irsa --help` has no use for
 
     from app.cli import settings_errors  # noqa: PLC0415 - as above
@@ -88,12 +94,24 @@ def _dispatch(arguments: Sequence[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _check_command(word: str) -> None:
+    known = sorted({name.split(" ")[0] for name in COMMANDS})
+    if word not in known and word != "--config":
+        near = difflib.get_close_matches(word, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        raise ConfigurationError(f"expected a command, got {shown(word)}; {hint}")
+
+
 def _application(arguments: Sequence[str]) -> "tuple[App, list[str]]":
     from cyclopts import App  # noqa: PLC0415 - see _dispatch
     from cyclopts.config import Env, Yaml  # noqa: PLC0415 - see _dispatch
 
+    def strict(_app: App, command: tuple[str, ...], flags: "ArgumentCollection") -> None:
+        if " ".join(command) in ROLES:
+            environment.refuse_unknown(os.environ, flags=[name for flag in flags for name in flag.names])
+
     tokens = list(arguments)
-    sources: list[Env | Yaml] = [Env("IRSA_", command=False)]
+    sources: list[Any] = [strict, Env(environment.PREFIX, command=False)]
     if "--config" in tokens:
         at = tokens.index("--config")
         if at + 1 == len(tokens):

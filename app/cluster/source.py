@@ -1,5 +1,6 @@
 """Where ServiceAccounts come from: the contract of every source, and the snapshot that they fill."""
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from app.cluster.objects import ServiceAccount
@@ -51,6 +52,11 @@ class Snapshot:
             names.pop(name, None)
             if not names:
                 del self._namespaces[namespace]
+
+    def __iter__(self) -> Iterator[tuple[str, str, ServiceAccount]]:
+        for namespace, names in self._namespaces.items():
+            for name, service_account in names.items():
+                yield namespace, name, service_account
 
     def __len__(self) -> int:
         return sum(map(len, self._namespaces.values()))

@@ -1,0 +1,45 @@
+"""What the watch loop needs of the Kubernetes API: two calls, and how they fail."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from app.errors import ClusterError
+
+
+class Expired(ClusterError):
+    """The API no longer knows the state from which we wanted to go on: list anew. HTTP 410, reason Expired or Gone."""
+
+
+class PageTooLarge(ClusterError):
+    """A page of a LIST has more bytes than we are willing to hold: ask for fewer objects at once."""
+
+
+class ServiceAccountApi(Protocol):
+    """Reads the metadata of all ServiceAccounts of a cluster."""
+
+    async def list_page(self, *, limit: int, continue_token: str) -> bytes:
+        """Return one page of a LIST, a ``PartialObjectMetadataList`` in JSON.
+
+        Args:
+            limit: the most objects that the page may have.
+            continue_token: ``metadata.continue`` of the page before, empty for the first one.
+
+        Raises:
+            Expired: the continue token is too old (kube-apiserver keeps five minutes); start again without one.
+            PageTooLarge: ask for fewer.
+            ClusterError: everything else; try again later.
+        """
+
+    def watch(
+        self, resource_version: str, *, timeout_seconds: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Return the changes after *resource_version*: the context is entered when the API has begun to answer.
+
+        It yields watch events in JSON, one a line, bookmarks among them, and ends when the API ends it, which it does
+        after *timeout_seconds*.
+
+        Raises:
+            Expired: the resource version is too old.
+            ClusterError: everything else, also while lines are read: a broken connection, or one silent for too long.
+        """

@@ -1,0 +1,93 @@
+"""Every knob of the long-running roles, once. From flags, then ``IRSA_*`` variables, then the file of ``--config``."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from app.logs import Format, Level
+from app.webhook.annotations import MAX_TOKEN_EXPIRATION, MIN_TOKEN_EXPIRATION
+from app.webhook.inject import TOKEN_MOUNT_PATH
+
+ENVIRONMENT: Final = re.compile(r"(AWS_ENDPOINT_URL[A-Z0-9_]*|AWS_CA_BUNDLE|AWS_STS_[A-Z0-9_]+)=(.*)", re.DOTALL)
+"""What ``--env`` takes: where AWS is and how it is trusted, never who the pod is."""
+
+PREFIX: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""A DNS subdomain, which Kubernetes wants before the slash of an annotation (apimachinery's IsQualifiedName)."""
+
+
+class InjectionSettings(BaseModel):
+    """What decides about the result of an injection; `irsa webhook` and `irsa inject` have these alike."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    annotation_prefix: str = Field(default="eks.amazonaws.com", max_length=253)
+    """Prefix of the annotations that are read; the default is EKS's, so that its manifests work unchanged."""
+
+    token_audience: str = Field(default="sts.amazonaws.com", min_length=1)
+    """Audience of the tokens where the ServiceAccount names none."""
+
+    token_expiration: int = Field(default=86_400, ge=MIN_TOKEN_EXPIRATION, le=MAX_TOKEN_EXPIRATION)
+    """Lifetime of the tokens in seconds where no annotation says otherwise; the kubelet renews them at 80 %."""
+
+    token_mount_path: str = Field(default=TOKEN_MOUNT_PATH, pattern=r"^/[^\x00:]*[^/\x00:]$")
+    """Folder in the containers where the token is mounted."""
+
+    aws_default_region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
+    """Region for containers that have none (AWS_REGION and AWS_DEFAULT_REGION). Off by default."""
+
+    sts_regional_endpoint: bool = True
+    """Have old SDKs call the STS of their region, not the global one (AWS_STS_REGIONAL_ENDPOINTS=regional)."""
+
+    env: tuple[str, ...] = ()
+    """NAME=VALUE for containers that get a role and lack it: AWS_ENDPOINT_URL*, AWS_CA_BUNDLE, AWS_STS_*."""
+
+    @field_validator("annotation_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        if not PREFIX.fullmatch(value):
+            raise ValueError("expected a DNS name such as eks.amazonaws.com")
+        return value
+
+    @field_validator("env")
+    @classmethod
+    def _env(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            if not ENVIRONMENT.fullmatch(item) or "\0" in item:
+                # The value may be anything, a password in a URL too, so only the name is shown.
+                name = item.partition("=")[0]
+                raise ValueError(f"expected AWS_ENDPOINT_URL*, AWS_CA_BUNDLE or AWS_STS_* as NAME=VALUE, not {name!r}")
+        return value
+
+    def environment(self) -> dict[str, str]:
+        """Return `env` as names and values; of a name given twice the last one wins."""
+        return dict(item.split("=", 1) for item in self.env)
+
+
+class WebhookSettings(InjectionSettings):
+    """``irsa webhook``."""
+
+    host: str = "0.0.0.0"
+    """Address to listen on."""
+
+    port: int = Field(default=8443, ge=0, le=65_535)
+    """Port to listen on; 0 takes a free one, which the log names."""
+
+    tls_cert: Path = Path("/etc/irsa/tls/tls.crt")
+    """PEM file of the serving certificate, with the chain behind it."""
+
+    tls_key: Path = Path("/etc/irsa/tls/tls.key")
+    """PEM file of its private key."""
+
+    service_accounts: Path | None = None
+    """Folder of YAML manifests to take ServiceAccounts from, instead of a cluster. For development and the demo."""
+
+    kubeconfig: Path | None = None
+    """How to reach the cluster; in a pod this is not needed."""
+
+    log_format: Format = "json"
+    """json for machines, console for a terminal."""
+
+    log_level: Level = "info"
+    """Lowest level that is logged. Libraries that would print secrets at debug stay at info."""

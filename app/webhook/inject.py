@@ -1,0 +1,206 @@
+"""(pod, identity) -> the JSONPatch operations that give the pod its identity. Pure.
+
+Works on the raw document: what this code has never heard of is never read, copied or written back, so fields newer
+than it survive. Each operation adds one thing that is missing, in an order that works on the original object, and a
+second run finds nothing to add.
+
+The patched pod is the one that the AWS webhook makes (pkg/handler/handler.go), where that one is right:
+
+- the volume comes first in the pod, the mount and the variables come last in each container;
+- a variable that is there, whatever its value, stays; variables that belong together are added together or not at all;
+- a container that has its credentials, its region and its STS setting already is not touched.
+"""
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.text import shown
+from app.webhook.identity import Identity
+
+VOLUME: Final = "aws-iam-token"
+TOKEN_PATH: Final = "token"  # noqa: S105 - a file name
+TOKEN_MOUNT_PATH: Final = "/var/run/secrets/eks.amazonaws.com/serviceaccount"  # noqa: S105 - a path
+
+STS: Final = ("AWS_STS_REGIONAL_ENDPOINTS",)
+REGION: Final = ("AWS_DEFAULT_REGION", "AWS_REGION")
+CREDENTIALS: Final = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
+
+Object = dict[str, Any]
+Operation = dict[str, Any]
+
+
+class MalformedPodError(ValueError):
+    """A pod with another type than Kubernetes has where we must look. The message names the place."""
+
+
+class ConflictError(ValueError):
+    """Something in the pod has our volume's name or its place and is not ours. The message says what to change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """What the operator wants of every injection."""
+
+    token_mount_path: str = TOKEN_MOUNT_PATH
+    default_region: str | None = None
+    environment: Mapping[str, str] | None = None
+    """Further variables, for containers that get a role and where absent."""
+
+
+def operations(pod: Object, identity: Identity, *, injection: Injection) -> list[Operation] | None:
+    """Return what to add to *pod*, empty where nothing is missing, None where every container is skipped.
+
+    Raises:
+        MalformedPodError: *pod* is no pod that we could read.
+        ConflictError: it has something of ours that is not ours.
+    """
+    spec = _object(pod, "spec", "")
+    containers = [
+        (path, container)
+        for path, container in _containers(spec)
+        if _name(container, path) not in identity.skip_containers
+    ]
+    if not containers:
+        return None
+    added = _volume_operations(spec, identity)
+    token_file = _token_file(injection.token_mount_path, windows=_is_windows(spec))
+    for path, container in containers:
+        added += _container_operations(container, path, identity, injection=injection, token_file=token_file)
+    return added
+
+
+def _container_operations(
+    container: Object, path: str, identity: Identity, *, injection: Injection, token_file: str
+) -> list[Operation]:
+    present = {_name(variable, f"{path}/env") for variable in _list(container, "env", path)}
+    groups: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    if identity.regional_sts:
+        groups.append((STS, ("regional",)))
+    if injection.default_region:
+        groups.append((REGION, (injection.default_region, injection.default_region)))
+    has_credentials = not present.isdisjoint(CREDENTIALS)
+    if has_credentials and not present.isdisjoint(REGION) and not present.isdisjoint(STS):
+        return []
+    groups.append((CREDENTIALS, (identity.role_arn, token_file)))
+    groups += [((name,), (value,)) for name, value in (injection.environment or {}).items()]
+    variables = [
+        {"name": name, "value": value}
+        for names, values in groups
+        if present.isdisjoint(names)
+        for name, value in zip(names, values, strict=True)
+    ]
+    mounts = _list(container, "volumeMounts", path)
+    mount = _mount(mounts, path, mount_path=injection.token_mount_path, is_pointed_at=not has_credentials)
+    return [
+        *_append(container, "env", path, variables),
+        *_append(container, "volumeMounts", path, [mount] if mount else []),
+    ]
+
+
+def _mount(mounts: list[Any], path: str, *, mount_path: str, is_pointed_at: bool) -> Object | None:
+    """Return the mount to add, or None where there is one, which must hold our token if our variable points at it."""
+    for mount in mounts:
+        name = _name(mount, f"{path}/volumeMounts")
+        at = str(mount.get("mountPath", ""))
+        same_place = posixpath.normpath(at) == posixpath.normpath(mount_path)
+        if is_pointed_at and name == VOLUME and not same_place:
+            raise ConflictError(f"mount volume {VOLUME} at {mount_path}, or not at all")
+        if is_pointed_at and name != VOLUME and same_place:
+            raise ConflictError(f"mount volume {shown(name)} elsewhere: {mount_path} is for the token")
+        if name == VOLUME or same_place:
+            return None
+    return {"name": VOLUME, "readOnly": True, "mountPath": mount_path}
+
+
+def _volume_operations(spec: Object, identity: Identity) -> list[Operation]:
+    volumes = _list(spec, "volumes", "/spec")
+    for volume in volumes:
+        if _name(volume, "/spec/volumes") == VOLUME:
+            if not _is_ours(volume, identity):
+                raise ConflictError(
+                    f"rename volume {VOLUME}: it is no projected token for audience {identity.audience}"
+                )
+            return []
+    token = {"audience": identity.audience, "expirationSeconds": identity.token_expiration, "path": TOKEN_PATH}
+    volume = {"name": VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}}
+    if isinstance(spec.get("volumes"), list):
+        return [{"op": "add", "path": "/spec/volumes/0", "value": volume}]
+    return [{"op": "add", "path": "/spec/volumes", "value": [volume]}]
+
+
+def _is_ours(volume: Object, identity: Identity) -> bool:
+    """Return whether *volume* puts a token for our audience where we would: then it serves, whoever wrote it."""
+    projected = volume.get("projected")
+    sources = projected.get("sources") if isinstance(projected, dict) else None
+    for source in sources if isinstance(sources, list) else ():
+        token = source.get("serviceAccountToken") if isinstance(source, dict) else None
+        if isinstance(token, dict) and token.get("path") == TOKEN_PATH and token.get("audience") == identity.audience:
+            return True
+    return False
+
+
+def _append(parent: Object, key: str, path: str, values: list[Object]) -> list[Operation]:
+    if not values:
+        return []
+    if isinstance(parent.get(key), list):
+        return [{"op": "add", "path": f"{path}/{key}/-", "value": value} for value in values]
+    return [{"op": "add", "path": f"{path}/{key}", "value": values}]
+
+
+def _containers(spec: Object) -> Iterator[tuple[str, Object]]:
+    for key in ("containers", "initContainers"):
+        for index, container in enumerate(_list(spec, key, "/spec")):
+            path = f"/spec/{key}/{index}"
+            if not isinstance(container, dict):
+                raise MalformedPodError(f"expected an object at {path}, got {_kind(container)}")
+            yield path, container
+
+
+def _is_windows(spec: Object) -> bool:
+    system = spec.get("os")
+    if isinstance(system, dict) and "name" in system:
+        return bool(system["name"] == "windows")
+    selector = spec.get("nodeSelector")
+    return isinstance(selector, dict) and "windows" in (
+        selector.get("kubernetes.io/os"),
+        selector.get("beta.kubernetes.io/os"),
+    )
+
+
+def _token_file(mount_path: str, *, windows: bool) -> str:
+    # Go's filepath.Join, which cleans the path; POSIX would let two leading slashes stand.
+    path = "/" + posixpath.normpath(posixpath.join(mount_path, TOKEN_PATH)).lstrip("/")
+    return "C:" + path.replace("/", "\\") if windows else path
+
+
+def _object(parent: Object, key: str, path: str) -> Object:
+    value = parent.get(key)
+    if not isinstance(value, dict):
+        raise MalformedPodError(f"expected an object at {path}/{key}, got {_kind(value)}")
+    return value
+
+
+def _list(parent: Object, key: str, path: str) -> list[Any]:
+    value = parent.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise MalformedPodError(f"expected an array at {path}/{key}, got {_kind(value)}")
+    return value
+
+
+def _name(item: Any, path: str) -> str:
+    if not isinstance(item, dict):
+        raise MalformedPodError(f"expected an object in {path}, got {_kind(item)}")
+    name = item.get("name")
+    if not isinstance(name, str):
+        raise MalformedPodError(f"expected a string as name in {path}, got {_kind(name)}")
+    return name
+
+
+def _kind(value: object) -> str:
+    """Return what JSON calls the type of *value*."""
+    kinds = ((dict, "an object"), (list, "an array"), (str, "a string"), (bool, "a boolean"), (type(None), "nothing"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a number")

@@ -1,0 +1,130 @@
+"""The shell of the webhook: body in, look-up, decision, answer out, one log line.
+
+A plain ASGI endpoint, past the per-route machinery of the framework: one admission review is the hot path.
+"""
+
+import time
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from starlette.types import Message, Receive, Scope, Send
+
+from app.cluster.objects import ServiceAccount
+from app.cluster.source import ServiceAccountSource
+from app.errors import BadReview
+from app.metrics import WebhookMetrics
+from app.webhook import review as reviews
+from app.webhook.decision import Decision, Policy, Subject, decide
+
+MAX_BODY_BYTES: Final = 7 * 1024 * 1024
+"""An object in etcd has at most 1.5 MiB (3 MiB of request to the apiserver). A review of an update carries it twice,
+and in JSON it may be twice as long as it is in protobuf; 7 MiB is what controller-runtime allows."""
+
+MAX_LOGGED_CHARACTERS: Final = 253
+"""The longest name in Kubernetes (apimachinery's DNS1123SubdomainMaxLength); who reaches us can send longer ones."""
+
+log = structlog.get_logger()
+
+
+class _HttpError(Exception):
+    """A request that is answered with an HTTP error and one line."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+
+
+class MutateEndpoint:
+    """``POST /mutate``."""
+
+    def __init__(self, source: ServiceAccountSource, *, policy: Policy, metrics: WebhookMetrics) -> None:
+        self._source = source
+        self._policy = policy
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            _check_headers(scope)
+            body = await _body(receive)
+            started = time.perf_counter()
+            review = reviews.parse(body)
+        except (_HttpError, BadReview) as error:
+            status = error.status if isinstance(error, _HttpError) else 400
+            self._metrics.refused(status)
+            log.warning("review_refused", status=status, problem=str(error))
+            await _reply(send, status, str(error).encode() + b"\n", content_type=b"text/plain; charset=utf-8")
+            return
+        subject = reviews.subject_of(review)
+        decision = subject if isinstance(subject, Decision) else self._decide(subject, review)
+        answer = reviews.answer(review, decision)
+        seconds = time.perf_counter() - started
+        self._metrics.reviewed(decision.reason, seconds)
+        _log_review(review, subject, decision, seconds)
+        await _reply(send, HTTPStatus.OK, answer, content_type=b"application/json")
+
+    def _decide(self, subject: Subject, review: reviews.Review) -> Decision:
+        service_account: ServiceAccount | None = self._source.get(subject.namespace, subject.service_account)
+        return decide(subject, service_account, pod=lambda: reviews.pod_of(review), policy=self._policy)
+
+
+def _check_headers(scope: Scope) -> None:
+    content_type = length = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"content-length":
+            length = value
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise _HttpError(415, "expected content type application/json, got another")
+    if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+        raise _too_large()
+
+
+async def _body(receive: Receive) -> bytes:
+    """Return the whole body; give up at the first byte too many, without keeping what came."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _HttpError(400, "expected the whole body, got a part of it")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large() -> _HttpError:
+    return _HttpError(413, f"expected at most {MAX_BODY_BYTES} bytes, got more")
+
+
+async def _reply(send: Send, status: int, body: bytes, *, content_type: bytes) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    if status != HTTPStatus.OK:
+        # There may be a body that nobody read, of any length: with the connection it is gone.
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _log_review(review: reviews.Review, subject: Subject | Decision, decision: Decision, seconds: float) -> None:
+    fields: dict[str, Any] = {
+        "uid": review.uid[:MAX_LOGGED_CHARACTERS],
+        "outcome": "patched" if decision.operations else "unchanged",
+        "reason": decision.reason.value,
+        "ms": round(seconds * 1000, 3),
+    }
+    if isinstance(subject, Subject):
+        fields["namespace"] = subject.namespace[:MAX_LOGGED_CHARACTERS]
+        fields["pod"] = subject.pod[:MAX_LOGGED_CHARACTERS]
+        fields["service_account"] = subject.service_account[:MAX_LOGGED_CHARACTERS]
+    if decision.role_arn:
+        fields["role_arn"] = decision.role_arn
+    if decision.warnings:
+        fields["warnings"] = decision.warnings
+    log.info("pod_reviewed", **fields)
