@@ -59,7 +59,10 @@ def identify(
     A value that cannot be used counts as absent and is warned of, a role ARN excepted: without it there is no
     identity.
     """
-    warnings = vocabulary.slips(service_account, "ServiceAccount") + vocabulary.slips(pod, "pod")
+    warnings = vocabulary.slips(pod, "pod")
+    if not service_account:  # of most pods nothing else is asked
+        return Identified(identity=None, asked=False, warnings=tuple(warnings))
+    warnings += vocabulary.slips(service_account, "ServiceAccount")
 
     def read(source: Mapping[str, str], place: Place, name: str, parser: Callable[[str], T]) -> T | None:
         value = source.get(vocabulary.key(name))

@@ -12,8 +12,8 @@ The patched pod is the one that the AWS webhook makes (pkg/handler/handler.go), 
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app.text import shown
@@ -29,6 +29,8 @@ CREDENTIALS: Final = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 Object = dict[str, Any]
 Operation = dict[str, Any]
+VariableGroup = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names and their values; where one of the names is taken, none of them is added."""
 
 
 class MalformedPodError(ValueError):
@@ -45,7 +47,7 @@ class Injection:
 
     token_mount_path: str = TOKEN_MOUNT_PATH
     default_region: str | None = None
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     """Further variables, for containers that get a role and where absent."""
 
 
@@ -57,42 +59,43 @@ def operations(pod: Object, identity: Identity, *, injection: Injection) -> list
         ConflictError: it has something of ours that is not ours.
     """
     spec = _object(pod, "spec", "")
-    containers = [
-        (path, container)
-        for path, container in _containers(spec)
-        if _name(container, path) not in identity.skip_containers
-    ]
+    containers = _containers(spec, but=identity.skip_containers)
     if not containers:
         return None
     added = _volume_operations(spec, identity)
-    token_file = _token_file(injection.token_mount_path, windows=_is_windows(spec))
+    mount_path = injection.token_mount_path
+    groups = _variable_groups(identity, injection, token_file=_token_file(mount_path, windows=_is_windows(spec)))
     for path, container in containers:
-        added += _container_operations(container, path, identity, injection=injection, token_file=token_file)
+        added += _container_operations(container, path, variable_groups=groups, mount_path=mount_path)
     return added
 
 
-def _container_operations(
-    container: Object, path: str, identity: Identity, *, injection: Injection, token_file: str
-) -> list[Operation]:
-    present = {_name(variable, f"{path}/env") for variable in _list(container, "env", path)}
-    groups: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+def _variable_groups(identity: Identity, injection: Injection, *, token_file: str) -> list[VariableGroup]:
+    groups: list[VariableGroup] = []
     if identity.regional_sts:
         groups.append((STS, ("regional",)))
     if injection.default_region:
         groups.append((REGION, (injection.default_region, injection.default_region)))
+    groups.append((CREDENTIALS, (identity.role_arn, token_file)))
+    groups += [((name,), (value,)) for name, value in injection.environment.items()]
+    return groups
+
+
+def _container_operations(
+    container: Object, path: str, *, variable_groups: list[VariableGroup], mount_path: str
+) -> list[Operation]:
+    present = set(_names(_list(container, "env", path), path, "env"))
     has_credentials = not present.isdisjoint(CREDENTIALS)
     if has_credentials and not present.isdisjoint(REGION) and not present.isdisjoint(STS):
         return []
-    groups.append((CREDENTIALS, (identity.role_arn, token_file)))
-    groups += [((name,), (value,)) for name, value in (injection.environment or {}).items()]
     variables = [
         {"name": name, "value": value}
-        for names, values in groups
+        for names, values in variable_groups
         if present.isdisjoint(names)
         for name, value in zip(names, values, strict=True)
     ]
     mounts = _list(container, "volumeMounts", path)
-    mount = _mount(mounts, path, mount_path=injection.token_mount_path, is_pointed_at=not has_credentials)
+    mount = _mount(mounts, path, mount_path=mount_path, is_pointed_at=not has_credentials)
     return [
         *_append(container, "env", path, variables),
         *_append(container, "volumeMounts", path, [mount] if mount else []),
@@ -101,10 +104,9 @@ def _container_operations(
 
 def _mount(mounts: list[Any], path: str, *, mount_path: str, is_pointed_at: bool) -> Object | None:
     """Return the mount to add, or None where there is one, which must hold our token if our variable points at it."""
-    for mount in mounts:
-        name = _name(mount, f"{path}/volumeMounts")
-        at = str(mount.get("mountPath", ""))
-        same_place = posixpath.normpath(at) == posixpath.normpath(mount_path)
+    for name, mount in zip(_names(mounts, path, "volumeMounts"), mounts, strict=True):
+        at = mount.get("mountPath")
+        same_place = isinstance(at, str) and (at == mount_path or posixpath.normpath(at) == mount_path)
         if is_pointed_at and name == VOLUME and not same_place:
             raise ConflictError(f"mount volume {VOLUME} at {mount_path}, or not at all")
         if is_pointed_at and name != VOLUME and same_place:
@@ -116,8 +118,8 @@ def _mount(mounts: list[Any], path: str, *, mount_path: str, is_pointed_at: bool
 
 def _volume_operations(spec: Object, identity: Identity) -> list[Operation]:
     volumes = _list(spec, "volumes", "/spec")
-    for volume in volumes:
-        if _name(volume, "/spec/volumes") == VOLUME:
+    for name, volume in zip(_names(volumes, "/spec", "volumes"), volumes, strict=True):
+        if name == VOLUME:
             if not _is_ours(volume, identity):
                 raise ConflictError(
                     f"rename volume {VOLUME}: it is no projected token for audience {identity.audience}"
@@ -149,13 +151,15 @@ def _append(parent: Object, key: str, path: str, values: list[Object]) -> list[O
     return [{"op": "add", "path": f"{path}/{key}", "value": values}]
 
 
-def _containers(spec: Object) -> Iterator[tuple[str, Object]]:
+def _containers(spec: Object, *, but: frozenset[str]) -> list[tuple[str, Object]]:
+    """Return path and document of each container that is not named in *but*."""
+    found = []
     for key in ("containers", "initContainers"):
-        for index, container in enumerate(_list(spec, key, "/spec")):
-            path = f"/spec/{key}/{index}"
-            if not isinstance(container, dict):
-                raise MalformedPodError(f"expected an object at {path}, got {_kind(container)}")
-            yield path, container
+        containers = _list(spec, key, "/spec")
+        for index, name in enumerate(_names(containers, "/spec", key)):
+            if name not in but:
+                found.append((f"/spec/{key}/{index}", containers[index]))
+    return found
 
 
 def _is_windows(spec: Object) -> bool:
@@ -191,13 +195,15 @@ def _list(parent: Object, key: str, path: str) -> list[Any]:
     return value
 
 
-def _name(item: Any, path: str) -> str:
-    if not isinstance(item, dict):
-        raise MalformedPodError(f"expected an object in {path}, got {_kind(item)}")
-    name = item.get("name")
-    if not isinstance(name, str):
-        raise MalformedPodError(f"expected a string as name in {path}, got {_kind(name)}")
-    return name
+def _names(items: list[Any], path: str, key: str) -> list[str]:
+    """Return the name of each of *items*, the array *key* at *path*."""
+    try:
+        names = [item["name"] for item in items]
+    except (TypeError, KeyError, IndexError):
+        names = [None]
+    if not all([isinstance(name, str) for name in names]):  # noqa: C419 - as a generator it takes twice as long
+        raise MalformedPodError(f"expected objects with a string as name in {path}/{key}")
+    return names
 
 
 def _kind(value: object) -> str:

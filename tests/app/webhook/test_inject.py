@@ -1,0 +1,300 @@
+import copy
+from typing import Any
+
+import jsonpatch
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.webhook.identity import Identity
+from app.webhook.inject import ConflictError, Injection, MalformedPodError, operations
+from tests.app.webhook import aws_webhook
+from tests.builders import ENV, MOUNT, MOUNT_PATH, ROLE_ARN, TOKEN_FILE, VOLUME, container, pod
+
+
+def identity(**fields: Any) -> Identity:
+    defaults: dict[str, Any] = {
+        "role_arn": ROLE_ARN,
+        "audience": "sts.amazonaws.com",
+        "token_expiration": 86_400,
+        "regional_sts": True,
+    }
+    return Identity(**(defaults | fields))
+
+
+def injected(before: dict[str, Any], who: Identity | None = None, **injection: Any) -> Any:
+    added = operations(before, who or identity(), injection=Injection(**injection))
+    assert added is not None
+    return jsonpatch.apply_patch(before, added)
+
+
+def test_bare_pod_gets_volume_variables_and_mount() -> None:
+    assert injected(pod()) == pod(container(env=ENV, volumeMounts=[MOUNT]), volumes=[VOLUME])
+
+
+def test_operations_add_one_thing_each_and_touch_nothing_else() -> None:
+    before = pod(container(env=[{"name": "A", "value": "1"}], volumeMounts=[]), volumes=[{"name": "v"}])
+
+    assert operations(before, identity(regional_sts=False), injection=Injection()) == [
+        {"op": "add", "path": "/spec/volumes/0", "value": VOLUME},
+        {"op": "add", "path": "/spec/containers/0/env/-", "value": ENV[1]},
+        {"op": "add", "path": "/spec/containers/0/env/-", "value": ENV[2]},
+        {"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": MOUNT},
+    ]
+
+
+def test_volume_comes_first_and_variables_come_last() -> None:
+    other = {"name": "data", "emptyDir": {}}
+    mount = {"name": "data", "mountPath": "/data"}
+    mine = {"name": "A", "value": "1"}
+
+    assert injected(pod(container(env=[mine], volumeMounts=[mount]), volumes=[other])) == pod(
+        container(env=[mine, *ENV], volumeMounts=[mount, MOUNT]), volumes=[VOLUME, other]
+    )
+
+
+def test_null_lists_are_as_good_as_none() -> None:
+    before = pod(container(env=None, volumeMounts=None), volumes=None, initContainers=None)
+
+    assert injected(before) == pod(container(env=ENV, volumeMounts=[MOUNT]), volumes=[VOLUME], initContainers=None)
+
+
+def test_init_containers_and_native_sidecars_get_it_too() -> None:
+    init = container("init")
+    sidecar = container("sidecar", restartPolicy="Always")
+
+    after = injected(pod(initContainers=[init, sidecar]))
+
+    assert after["spec"]["initContainers"] == [
+        init | {"env": ENV, "volumeMounts": [MOUNT]},
+        sidecar | {"env": ENV, "volumeMounts": [MOUNT]},
+    ]
+
+
+def test_skipped_container_is_left_alone_whatever_list_it_is_in() -> None:
+    before = pod(container("app"), container("proxy"), initContainers=[container("init")])
+
+    after = injected(before, identity(skip_containers=frozenset({"proxy", "init"})))
+
+    assert after["spec"]["containers"][1] == container("proxy")
+    assert after["spec"]["initContainers"] == [container("init")]
+    assert after["spec"]["containers"][0]["env"] == ENV
+
+
+def test_pod_with_every_container_skipped_gets_nothing() -> None:
+    assert operations(pod(), identity(skip_containers=frozenset({"app"})), injection=Injection()) is None
+
+
+def test_container_with_its_own_role_arn_keeps_it() -> None:
+    own = {"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::111122223333:role/own"}
+
+    assert injected(pod(container(env=[own]))) == pod(
+        container(env=[own, ENV[0]], volumeMounts=[MOUNT]), volumes=[VOLUME]
+    )
+
+
+def test_container_that_has_everything_is_left_alone() -> None:
+    everything = [
+        {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/own/token"},
+        {"name": "AWS_REGION", "value": ""},
+        {"name": "AWS_STS_REGIONAL_ENDPOINTS", "valueFrom": {}},
+    ]
+
+    assert injected(pod(container(env=everything))) == pod(container(env=everything), volumes=[VOLUME])
+
+
+def test_region_is_added_as_a_pair_or_not_at_all() -> None:
+    region = [{"name": "AWS_DEFAULT_REGION", "value": "eu-west-1"}, {"name": "AWS_REGION", "value": "eu-west-1"}]
+    own = {"name": "AWS_REGION", "value": "us-east-1"}
+
+    after = injected(pod(container("a"), container("b", env=[own])), default_region="eu-west-1")
+
+    assert [one["env"] for one in after["spec"]["containers"]] == [[ENV[0], *region, *ENV[1:]], [own, *ENV]]
+
+
+def test_further_variables_come_last_and_only_where_absent() -> None:
+    own = {"name": "AWS_CA_BUNDLE", "value": "/own.pem"}
+    environment = {"AWS_ENDPOINT_URL": "https://s3.example", "AWS_CA_BUNDLE": "/ca.pem"}
+
+    after = injected(pod(container("a"), container("b", env=[own])), environment=environment)
+
+    endpoint = {"name": "AWS_ENDPOINT_URL", "value": "https://s3.example"}
+    assert [one["env"] for one in after["spec"]["containers"]] == [
+        [*ENV, endpoint, {"name": "AWS_CA_BUNDLE", "value": "/ca.pem"}],
+        [own, *ENV, endpoint],
+    ]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"os": {"name": "windows"}}, id="os"),
+        pytest.param({"nodeSelector": {"kubernetes.io/os": "windows"}}, id="selector"),
+        pytest.param({"nodeSelector": {"beta.kubernetes.io/os": "windows"}}, id="beta-selector"),
+    ],
+)
+def test_windows_pod_gets_a_windows_path_in_the_variable_only(spec: dict[str, Any]) -> None:
+    one = injected(pod(**spec))["spec"]["containers"][0]
+
+    assert one["env"][2]["value"] == r"C:\var\run\secrets\eks.amazonaws.com\serviceaccount\token"
+    assert one["volumeMounts"] == [MOUNT]
+
+
+def test_os_of_the_spec_wins_over_the_node_selector() -> None:
+    one = injected(pod(os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "windows"}))["spec"]["containers"][0]
+
+    assert one["env"][2]["value"] == TOKEN_FILE
+
+
+def test_other_mount_path_is_used_for_mount_and_variable() -> None:
+    one = injected(pod(), token_mount_path="/aws")["spec"]["containers"][0]
+
+    assert one["env"][2]["value"] == "/aws/token"
+    assert one["volumeMounts"][0]["mountPath"] == "/aws"
+
+
+def test_second_injection_adds_nothing() -> None:
+    once = injected(pod(container("a"), container("b"), initContainers=[container("c")]))
+
+    assert operations(once, identity(), injection=Injection()) == []
+
+
+def test_container_that_another_webhook_adds_later_gets_it_too() -> None:
+    once = injected(pod(container("a")))
+    once["spec"]["containers"].append(container("late"))
+
+    assert injected(once)["spec"]["containers"][1] == container("late", env=ENV, volumeMounts=[MOUNT])
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        pytest.param(
+            pod(volumes=[{"name": "aws-iam-token", "emptyDir": {}}]),
+            "rename volume aws-iam-token: it is no projected token for audience sts.amazonaws.com",
+            id="volume-of-another-kind",
+        ),
+        pytest.param(
+            pod(
+                volumes=[
+                    {"name": "aws-iam-token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+                ]
+            ),
+            "rename volume aws-iam-token: it is no projected token for audience sts.amazonaws.com",
+            id="token-for-the-cluster",
+        ),
+        pytest.param(
+            pod(container(volumeMounts=[MOUNT | {"mountPath": "/elsewhere"}])),
+            f"mount volume aws-iam-token at {MOUNT_PATH}, or not at all",
+            id="mounted-elsewhere",
+        ),
+        pytest.param(
+            pod(container(volumeMounts=[{"name": "secrets", "mountPath": MOUNT_PATH + "/"}])),
+            f'mount volume "secrets" elsewhere: {MOUNT_PATH} is for the token',
+            id="place-taken",
+        ),
+    ],
+)
+def test_what_is_not_ours_is_never_taken_for_ours(before: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConflictError) as caught:
+        operations(before, identity(), injection=Injection())
+
+    assert str(caught.value) == message
+
+
+def test_own_token_in_our_place_serves_a_container_with_its_own_variables() -> None:
+    own = [{"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": TOKEN_FILE}]
+    mount = {"name": "own", "mountPath": MOUNT_PATH}
+
+    after = injected(pod(container(env=own, volumeMounts=[mount])))
+
+    assert after["spec"]["containers"] == [container(env=[*own, ENV[0]], volumeMounts=[mount])]
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        pytest.param({}, "expected an object at /spec, got nothing", id="no-spec"),
+        pytest.param({"spec": []}, "expected an object at /spec, got an array", id="spec-array"),
+        pytest.param(
+            pod() | {"spec": {"containers": 1}}, "expected an array at /spec/containers, got a number", id="int"
+        ),
+        pytest.param(pod(env={}, volumes="x"), "expected an array at /spec/volumes, got a string", id="volumes"),
+        pytest.param(
+            {"spec": {"containers": [None]}},
+            "expected objects with a string as name in /spec/containers",
+            id="null-container",
+        ),
+        pytest.param(
+            pod(container(name=["x"])), "expected objects with a string as name in /spec/containers", id="list-as-name"
+        ),
+        pytest.param(
+            pod(container(env=[{"value": "x"}])),
+            "expected objects with a string as name in /spec/containers/0/env",
+            id="nameless-variable",
+        ),
+        pytest.param(
+            pod(container(volumeMounts=[7])),
+            "expected objects with a string as name in /spec/containers/0/volumeMounts",
+            id="number-as-mount",
+        ),
+    ],
+)
+def test_wrong_types_are_named_with_their_place(before: dict[str, Any], message: str) -> None:
+    with pytest.raises(MalformedPodError) as caught:
+        operations(before, identity(), injection=Injection())
+
+    assert str(caught.value) == message
+
+
+VARIABLES = st.sampled_from(
+    [
+        {"name": "AWS_ROLE_ARN", "value": "own"},
+        {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "AWS_REGION", "value": ""},
+        {"name": "AWS_DEFAULT_REGION"},
+        {"name": "AWS_STS_REGIONAL_ENDPOINTS", "value": "legacy"},
+        {"name": "OTHER", "value": "x"},
+    ]
+)
+MOUNTS = st.sampled_from([MOUNT, {"name": "data", "mountPath": "/data", "newerThanUs": {"x": [1]}}])
+VOLUMES = st.sampled_from([VOLUME, {"name": "data", "emptyDir": {}, "newerThanUs": None}])
+
+
+def lists(items: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), st.lists(items, max_size=4, unique_by=lambda item: item["name"]))
+
+
+@st.composite
+def containers(draw: st.DrawFn, *, smallest: int) -> list[dict[str, Any]]:
+    names = draw(st.lists(st.sampled_from("abcdef"), min_size=smallest, max_size=3, unique=True))
+    return [
+        container(name, env=draw(lists(VARIABLES)), volumeMounts=draw(lists(MOUNTS)), newerThanUs={"port": 1})
+        for name in names
+    ]
+
+
+@st.composite
+def pods(draw: st.DrawFn) -> dict[str, Any]:
+    spec: dict[str, Any] = {"volumes": draw(lists(VOLUMES)), "newerThanUs": [1, {"y": None}]}
+    if draw(st.booleans()):
+        spec["nodeSelector"] = {"kubernetes.io/os": draw(st.sampled_from(["linux", "windows"]))}
+    if draw(st.booleans()):
+        spec["initContainers"] = draw(containers(smallest=0))
+    return pod(*draw(containers(smallest=1)), **spec)
+
+
+@given(pods(), st.booleans(), st.sampled_from([None, "eu-west-1"]), st.sets(st.sampled_from("ab")))
+def test_patched_pod_is_the_one_that_the_aws_webhook_makes(
+    before: dict[str, Any], regional: bool, region: str | None, skipped: set[str]
+) -> None:
+    who = identity(regional_sts=regional, skip_containers=frozenset(skipped))
+    original = copy.deepcopy(before)
+
+    added = operations(before, who, injection=Injection(default_region=region))
+
+    assert before == original
+    if added is not None:
+        after = jsonpatch.apply_patch(before, added)
+        assert after == aws_webhook.mutated(before, who, region=region)
+        assert operations(after, who, injection=Injection(default_region=region)) == []
