@@ -54,6 +54,8 @@ def configure(*, log_format: Format, level: Level) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
+    # It tells of its start and stop in four lines where we have two.
+    logging.getLogger("uvicorn.error").setLevel(max(number, logging.WARNING))
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(number, logging.INFO))
 

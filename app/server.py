@@ -1,14 +1,16 @@
 """One HTTP server for every role that serves: uvicorn, bound before it starts, stopped by SIGTERM."""
 
+import asyncio
+import signal
 import socket
 import ssl
-from typing import Final
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Final
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from app import loops
 from app.errors import ConfigurationError, IrsaError
 
 KEEP_ALIVE_SECONDS: Final = 120
@@ -23,12 +25,21 @@ SHUTDOWN_SECONDS: Final = 10
 log = structlog.get_logger()
 
 
-def serve(application: ASGIApp, *, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+def serve(
+    application: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    around: AbstractAsyncContextManager[Any] | None = None,
+) -> None:
     """Serve *application* until SIGTERM or SIGINT. *port* 0 takes a free one; the log says which.
 
+    *around* is entered before the first request and left after the last one: clients, background loops.
+
     Raises:
-        ConfigurationError: the address cannot be bound.
-        IrsaError: a background loop ended, or the application did not start.
+        ConfigurationError: the address cannot be bound; and what entering *around* raises.
+        IrsaError: the application did not start.
     """
     listener = _bound(host, port)
     config = uvicorn.Config(
@@ -41,14 +52,23 @@ def serve(application: ASGIApp, *, host: str, port: int, tls: ssl.SSLContext | N
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    address = listener.getsockname()
-    log.info("listening", host=address[0], port=address[1], tls=tls is not None)
-    server = uvicorn.Server(config)
-    with listener:
-        server.run(sockets=[listener])
+    # When uvicorn has stopped, it raises the signal that stopped it once more; the default would end us before we have
+    # left `around`, and without an exit status of our own.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    with listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(uvicorn.Server(config), listener, tls=tls is not None, around=around or nullcontext()))
+
+
+async def _serve(
+    server: uvicorn.Server, listener: socket.socket, *, tls: bool, around: AbstractAsyncContextManager[Any]
+) -> None:
+    async with around:
+        address = listener.getsockname()
+        log.info("listening", host=address[0], port=address[1], tls=tls)
+        await server.serve(sockets=[listener])
     if not server.started:
         raise IrsaError("expected the server to start, got a failure; the log above says which")
-    loops.raise_if_one_ended()
+    log.info("stopped")
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -57,6 +77,7 @@ def _bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()
     except OSError as error:
         listener.close()
         raise ConfigurationError(f"expected to listen on {host} port {port}, got: {error.strerror}") from error

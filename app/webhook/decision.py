@@ -83,7 +83,9 @@ def decide(
         return Decision(reason=Reason.NO_SERVICE_ACCOUNT)
     name = f"{subject.namespace}/{subject.service_account}"
     if service_account is None:
-        return _refusal(Reason.SERVICE_ACCOUNT_NOT_FOUND, f"create the pod again: ServiceAccount {name} was not known")
+        return _refusal(
+            Reason.SERVICE_ACCOUNT_NOT_FOUND, f"create the pod again: ServiceAccount {name} is not known yet"
+        )
     identified = identify(
         service_account.annotations, subject.annotations, vocabulary=policy.vocabulary, defaults=policy.defaults
     )
@@ -98,17 +100,17 @@ def _inject(pod: Callable[[], Object], identity: Identity, *, policy: Policy, wa
     try:
         added = operations(pod(), identity, injection=policy.injection)
     except MalformedPodError as error:
-        return _refusal(Reason.MALFORMED_POD, f"{error}: nothing was injected", *warnings)
+        return _refusal(Reason.MALFORMED_POD, str(error), *warnings)
     except ConflictError as error:
-        return _refusal(Reason.CONFLICT, f"{error}: nothing was injected", *warnings)
+        return _refusal(Reason.CONFLICT, str(error), *warnings)
     if added is None:
         return Decision(reason=Reason.ALL_CONTAINERS_SKIPPED, warnings=bounded(warnings))
     reason = Reason.PATCHED if added else Reason.ALREADY_PRESENT
     return Decision(reason=reason, operations=tuple(added), warnings=bounded(warnings), role_arn=identity.role_arn)
 
 
-def _refusal(reason: Reason, *warnings: str) -> Decision:
-    return Decision(reason=reason, warnings=bounded(warnings))
+def _refusal(reason: Reason, remedy: str, *warnings: str) -> Decision:
+    return Decision(reason=reason, warnings=bounded((f"{remedy}: nothing was injected", *warnings)))
 
 
 def bounded(warnings: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,4 +123,4 @@ def bounded(warnings: tuple[str, ...]) -> tuple[str, ...]:
 
 def malformed(what: str) -> Decision:
     """Return the decision on a pod that cannot be read: it is not ours to judge, so it is admitted as it is."""
-    return _refusal(Reason.MALFORMED_POD, f"{what}: nothing was injected")
+    return _refusal(Reason.MALFORMED_POD, what)

@@ -226,7 +226,9 @@ def test_own_token_in_our_place_serves_a_container_with_its_own_variables() -> N
             id="null-container",
         ),
         pytest.param(
-            pod(container(name=["x"])), "expected objects with a string as name in /spec/containers", id="list-as-name"
+            {"spec": {"containers": [{"name": ["x"]}]}},
+            "expected objects with a string as name in /spec/containers",
+            id="list-as-name",
         ),
         pytest.param(
             pod(container(env=[{"value": "x"}])),

@@ -1,0 +1,156 @@
+import pytest
+
+from app.webhook.annotations import (
+    InvalidAnnotationError,
+    Vocabulary,
+    clamped_token_expiration,
+    regional_sts,
+    role_arn,
+    skip_containers,
+    token_expiration,
+)
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:iam::111122223333:role/name",
+        "arn:aws-cn:iam::111122223333:role/path/to/name",
+        "arn:aws-us-gov:iam::111122223333:role/a+b=c,d.e@f_g-h",
+        "arn:aws-iso-b:iam::111122223333:role/x",
+    ],
+)
+def test_role_of_any_partition_and_path_is_a_role(arn: str) -> None:
+    assert role_arn(arn) == arn
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "name",
+        "arn:aws:iam::11112222333:role/name",
+        "arn:aws:iam::111122223333:user/name",
+        "arn:aws:iam::111122223333:role/",
+        "arn:aws:iam::111122223333:role/name ",
+        "arn:aws:iam::111122223333:role/name\n",
+        "arn:aws:sts::111122223333:assumed-role/name/session",
+        "arn:aws:iam::١١١١٢٢٢٢٣٣٣٣:role/name",
+        "arn:aws:iam::111122223333:role/" + "a" * 2048,
+    ],
+)
+def test_what_is_no_role_arn_is_refused(value: str) -> None:
+    with pytest.raises(
+        InvalidAnnotationError, match=r"^to an IAM role's ARN such as arn:aws:iam::111122223333:role/name, got "
+    ):
+        role_arn(value)
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("600", 600), ("+3600", 3600), ("31536000", 31_536_000)])
+def test_token_expiration_is_whole_seconds(value: str, seconds: int) -> None:
+    assert token_expiration(value) == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "used"),
+    [
+        ("599", 600),
+        ("-1", 600),
+        ("31536001", 31_536_000),
+        ("9" * 19, 31_536_000),
+        ("9" * 20, None),
+        ("1h", None),
+        ("3600.0", None),
+        ("٣٦٠٠", None),
+        (" 3600", None),
+    ],
+)
+def test_token_expiration_out_of_range_is_an_error_and_clamped_where_it_is_a_number(
+    value: str, used: int | None
+) -> None:
+    with pytest.raises(InvalidAnnotationError) as caught:
+        token_expiration(value)
+
+    assert str(caught.value) == f'to whole seconds from 600 to 31536000, got "{value}"'
+    assert clamped_token_expiration(value) == used
+
+
+@pytest.mark.parametrize("value", ["1", "t", "T", "TRUE", "true", "True"])
+def test_what_go_takes_for_true_is_true(value: str) -> None:
+    assert regional_sts(value) is True
+
+
+@pytest.mark.parametrize("value", ["0", "f", "F", "FALSE", "false", "False"])
+def test_what_go_takes_for_false_is_false(value: str) -> None:
+    assert regional_sts(value) is False
+
+
+@pytest.mark.parametrize("value", ["yes", "tRUE", "", "on"])
+def test_what_go_takes_for_neither_is_refused(value: str) -> None:
+    with pytest.raises(InvalidAnnotationError, match=r'^to "true" or "false", got'):
+        regional_sts(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("a", {"a"}),
+        ("a,b", {"a", "b"}),
+        (" a , b ,", {"a", "b"}),
+        ('"a", "b"', {"a", "b"}),
+        ("a\nb", {"a"}),
+        ("", set()),
+    ],
+)
+def test_skip_containers_are_the_trimmed_names_of_one_csv_record(value: str, names: set[str]) -> None:
+    assert skip_containers(value) == names
+
+
+@pytest.mark.parametrize("value", ['"a', '"a"b', "a" * 4097])
+def test_skip_containers_that_are_no_csv_or_endless_are_refused(value: str) -> None:
+    with pytest.raises(InvalidAnnotationError):
+        skip_containers(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "concerns"),
+    [
+        ("eks.amazonaws.com/role-arn", True),
+        ("eks.amazonaws.com/anything", True),
+        ("eks.amazon.com/role-arn", True),
+        ("eks.amazon.com/anything", False),
+        ("example.com/role-arn", False),
+        ("role-arn", False),
+        ("kubectl.kubernetes.io/last-applied-configuration", False),
+    ],
+)
+def test_annotations_of_our_prefix_and_slips_for_it_concern_us(key: str, concerns: bool) -> None:
+    assert Vocabulary().concerns(key) is concerns
+
+
+def test_slips_are_answered_with_what_to_write() -> None:
+    annotations = {
+        "eks.amazon.com/role-arn": "x",
+        "eks.amazonaws.com/audiense": "x",
+        "eks.amazonaws.com/skip-containers": "x",
+        "eks.amazonaws.com/compute-type": "x",
+        "example.com/role-arn": "x",
+        "eks.amazonaws.com/role-arn": "x",
+    }
+
+    assert Vocabulary().slips(annotations, "ServiceAccount") == [
+        'write eks.amazonaws.com/role-arn instead of "eks.amazon.com/role-arn" on the ServiceAccount: it is ignored',
+        (
+            'remove "eks.amazonaws.com/audiense" from the ServiceAccount or mend its name, known are role-arn,'
+            " audience, sts-regional-endpoints, token-expiration: it is ignored"
+        ),
+        "move eks.amazonaws.com/skip-containers to the pod: on the ServiceAccount it is ignored",
+    ]
+
+
+def test_control_characters_in_an_annotation_come_out_escaped() -> None:
+    assert Vocabulary().slips({"eks.amazonaws.com/\x1b[31mred": ""}, "pod") == [
+        (
+            r'remove "eks.amazonaws.com/\x1b[31mred" from the pod or mend its name, known are token-expiration,'
+            " skip-containers: it is ignored"
+        )
+    ]

@@ -1,0 +1,137 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from app.errors import BadReview
+from app.webhook import review as reviews
+from app.webhook.decision import Decision, Reason, Subject
+from app.webhook.inject import MalformedPodError
+from tests.builders import UID, body, pod, review
+
+
+def parsed(document: Any) -> reviews.Review:
+    return reviews.parse(body(document))
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_review_is_answered_in_the_version_asked_with_its_uid(version: str) -> None:
+    answer = reviews.answer(parsed(review(pod(), version=version)), Decision(reason=Reason.NO_ROLE))
+
+    assert json.loads(answer) == {
+        "apiVersion": f"admission.k8s.io/{version}",
+        "kind": "AdmissionReview",
+        "response": {"uid": UID, "allowed": True, "auditAnnotations": {"reason": "no_role"}},
+    }
+
+
+def test_patch_is_base64_of_its_json() -> None:
+    operation = {"op": "add", "path": "/spec/volumes", "value": []}
+    decision = Decision(reason=Reason.PATCHED, operations=(operation,), warnings=("beware",))
+
+    response = json.loads(reviews.answer(parsed(review(pod())), decision))["response"]
+
+    assert json.loads(base64.b64decode(response.pop("patch"))) == [operation]
+    assert response == {
+        "uid": UID,
+        "allowed": True,
+        "patchType": "JSONPatch",
+        "warnings": ["beware"],
+        "auditAnnotations": {"reason": "patched"},
+    }
+
+
+def test_subject_is_read_from_request_and_pod() -> None:
+    assert reviews.subject_of(parsed(review(pod(annotations={"a": "b"})))) == Subject(
+        namespace="shop", service_account="app", pod="app-", annotations={"a": "b"}
+    )
+
+
+def test_namespace_is_the_requests_not_the_pods() -> None:
+    subject = reviews.subject_of(parsed(review(pod() | {"metadata": {"namespace": "kube-system"}}, namespace="shop")))
+
+    assert isinstance(subject, Subject)
+    assert subject.namespace == "shop"
+
+
+def test_deprecated_name_of_the_service_account_is_read_where_the_new_one_is_empty() -> None:
+    subject = reviews.subject_of(parsed(review(pod(serviceAccountName="", serviceAccount="old"))))
+
+    assert isinstance(subject, Subject)
+    assert subject.service_account == "old"
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "reason"),
+    [
+        pytest.param({"operation": "UPDATE"}, Reason.NOT_A_CREATION, id="update"),
+        pytest.param({"operation": "DELETE", "object": None}, Reason.NOT_A_CREATION, id="delete"),
+        pytest.param({"subResource": "ephemeralcontainers"}, Reason.NOT_A_CREATION, id="subresource"),
+        pytest.param({"kind": {"kind": "Deployment"}}, Reason.NOT_A_POD, id="deployment"),
+        pytest.param({"object": None}, Reason.MALFORMED_POD, id="null"),
+        pytest.param({"object": []}, Reason.MALFORMED_POD, id="array"),
+        pytest.param({"object": "pod"}, Reason.MALFORMED_POD, id="string"),
+        pytest.param({"object": {}}, Reason.MALFORMED_POD, id="no-spec"),
+        pytest.param({"object": {"spec": {"serviceAccountName": 1}}}, Reason.MALFORMED_POD, id="number-as-name"),
+        pytest.param(
+            {"object": {"spec": {}, "metadata": {"annotations": {"a": 1}}}}, Reason.MALFORMED_POD, id="number"
+        ),
+        pytest.param({"namespace": None}, Reason.MALFORMED_POD, id="no-namespace"),
+    ],
+)
+def test_what_is_not_ours_to_judge_is_told_apart(request_fields: dict[str, Any], reason: Reason) -> None:
+    decision = reviews.subject_of(parsed(review(pod()) | {"request": review(pod())["request"] | request_fields}))
+
+    assert isinstance(decision, Decision)
+    assert decision.reason is reason
+
+
+def test_wrong_type_is_warned_of_with_its_place() -> None:
+    decision = reviews.subject_of(parsed(review({"spec": {"serviceAccountName": []}})))
+
+    assert isinstance(decision, Decision)
+    assert decision.warnings == (
+        (
+            'expected a pod, got "Expected `str | null`, got `array` - at `$.spec.serviceAccountName`":'
+            " nothing was injected"
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(b"", 'expected an AdmissionReview with a request, got "Input data was truncated"', id="empty"),
+        pytest.param(b"\xff\xfe", None, id="binary"),
+        pytest.param(b"apiVersion: v1", None, id="yaml"),
+        pytest.param(b"{}", None, id="no-request"),
+        pytest.param(b'{"request": null}', None, id="null-request"),
+        pytest.param(
+            b'{"request": {}}', "expected an AdmissionReview with a string request.uid, got none", id="no-uid"
+        ),
+        pytest.param(
+            b'{"request": {"uid": 7}}', "expected an AdmissionReview with a string request.uid, got none", id="n"
+        ),
+        pytest.param(b"[" * 100_000, None, id="deep"),
+        pytest.param(b'{"request": {"uid": "x", "object": ' + b"[" * 100_000, None, id="deep-pod"),
+        pytest.param(b'{"request": {"uid": "\xff"}}', None, id="no-utf-8"),
+    ],
+)
+def test_body_without_a_uid_is_refused_in_one_line(data: bytes, message: str | None) -> None:
+    with pytest.raises(BadReview) as caught:
+        reviews.parse(data)
+
+    assert message is None or str(caught.value) == message
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_version_is_answered_in_v1() -> None:
+    assert parsed(review(pod()) | {"apiVersion": "admission.k8s.io/v9"}).version == "admission.k8s.io/v1"
+
+
+def test_pod_that_is_no_utf_8_is_malformed() -> None:
+    data = body(review(pod())).replace(b"example/app", b"example/\xff")
+
+    with pytest.raises(MalformedPodError):
+        reviews.pod_of(reviews.parse(data))
