@@ -1,25 +1,20 @@
 """``irsa issuer keygen | render | serve``."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from app import logs
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, IrsaError
 from oidc import key_files
 from oidc.documents import documents
 from oidc.issuer import Issuer
 from oidc.keys import KeyType, generate
 from oidc.targets import folder
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-PublicKeys = Annotated[list[Path], Parameter(name="--public-key", negative=())]
+PublicKeys = Annotated[list[Path], Parameter(name="--public-key", negative=(), consume_multiple=True)]
 
 
 def keygen(
@@ -50,7 +45,7 @@ def render(*, issuer: str, public_key: PublicKeys, output: Path) -> None:
 
     Args:
         issuer: The URL in --service-account-issuer, byte for byte.
-        public_key: PEM file with RSA or EC keys, as for --service-account-key-file. Repeat it for each file.
+        public_key: PEM file with RSA or EC keys, as for --service-account-key-file. Repeat it, or name several.
         output: Folder to write to, made where it is missing. It stands for the issuer URL, path and all.
     """
     rendered = documents(Issuer.parse(issuer), key_files.read_public_keys(*public_key))
@@ -77,7 +72,7 @@ def serve(
 
     Args:
         issuer: The URL in --service-account-issuer, byte for byte. Its path is where the documents are served.
-        public_key: PEM file with RSA or EC keys, as for --service-account-key-file. Repeat it for each file.
+        public_key: PEM file with RSA or EC keys, as for --service-account-key-file. Repeat it, or name several.
         tls_cert: PEM file of the serving certificate, with the chain behind it.
         tls_key: PEM file of its private key.
         host: Address to listen on.
@@ -87,7 +82,8 @@ def serve(
         log_level: Lowest level that is logged.
     """
     # A server's imports are a second that keygen and render have no use for.
-    from app import loops, server, tls  # noqa: PLC0415 - see above
+    from app import server, tls  # noqa: PLC0415 - see above
+    from app.loops import BackgroundLoops  # noqa: PLC0415 - see above
     from oidc.targets.live import LiveDocuments  # noqa: PLC0415 - see above
     from oidc.targets.server import create_app  # noqa: PLC0415 - see above
 
@@ -95,11 +91,8 @@ def serve(
     parsed = Issuer.parse(issuer)
     live = LiveDocuments(parsed, public_key)
     context = tls.server_context(tls_cert, tls_key)
-
-    @asynccontextmanager
-    async def lifespan(_application: "FastAPI") -> AsyncIterator[None]:
-        async with loops.background({"key_files": live.run}):
-            yield
-
-    application = create_app(parsed, live.current, max_age=max_age, lifespan=lifespan)
-    server.serve(application, host=host, port=port, tls=context)
+    loops = BackgroundLoops({"key_files": live.run})
+    application = create_app(parsed, live.current, max_age=max_age)
+    server.serve(application, host=host, port=port, tls=context, around=loops)
+    if loops.ended:
+        raise IrsaError("expected to follow the key files until the end, got an end to that; the log above says why")
