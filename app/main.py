@@ -47,7 +47,7 @@ def webhook_application(settings: InjectionSettings, source: ServiceAccountSourc
     registry = metrics.new_registry()
     webhook_metrics = metrics.WebhookMetrics(registry, snapshot_age=age)
     mutate = MutateEndpoint(source, policy=policy(settings), metrics=webhook_metrics)
-    application = FastAPI(openapi_url=None, routes=[Route("/mutate", mutate, methods=["POST"])])
+    application = FastAPI(openapi_url=None, redirect_slashes=False, routes=[Route("/mutate", mutate, methods=["POST"])])
     health.add_health(application, ready={"service_accounts": health.fresh(age, what="ServiceAccounts")})
     application.add_route("/metrics", metrics.exposition(registry))
     return application

@@ -12,14 +12,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from app.cli import environment
 from app.errors import ConfigurationError, IrsaError
 from app.text import shown
-
-if TYPE_CHECKING:
-    from cyclopts import App, ArgumentCollection
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "webhook": ("app.cli.webhook:webhook", "Serve the mutating admission webhook."),
@@ -51,7 +47,10 @@ def run(arguments: Sequence[str]) -> int:
         if arguments[0] == "--version":
             _print(metadata.version("irsa"))
             return 0
-        return _dispatch(arguments)
+        _check_command(arguments[0])
+        from app.cli.dispatch import dispatch  # noqa: PLC0415 - 0.2 s that `irsa --help` has no use for
+
+        return dispatch(arguments)
     except IrsaError as error:
         print(f"irsa: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -79,50 +78,9 @@ def overview() -> str:
     )
 
 
-def _dispatch(arguments: Sequence[str]) -> int:
-    _check_command(arguments[0])
-    from cyclopts import CycloptsError  # noqa: PLC0415 - 0.1 s that `irsa --help` has no use for
-
-    from app.cli import settings_errors  # noqa: PLC0415 - as above
-
-    app, tokens = _application(arguments)
-    try:
-        status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:
-        command = " ".join(error.command_chain or ())
-        raise ConfigurationError(f"{settings_errors.one_line(error)}; see `irsa {command} --help`") from error
-    return status if isinstance(status, int) else 0
-
-
 def _check_command(word: str) -> None:
     known = sorted({name.split(" ")[0] for name in COMMANDS})
     if word not in known and word != "--config":
         near = difflib.get_close_matches(word, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
         raise ConfigurationError(f"expected a command, got {shown(word)}; {hint}")
-
-
-def _application(arguments: Sequence[str]) -> "tuple[App, list[str]]":
-    from cyclopts import App  # noqa: PLC0415 - see _dispatch
-    from cyclopts.config import Env, Yaml  # noqa: PLC0415 - see _dispatch
-
-    def strict(_app: App, command: tuple[str, ...], flags: "ArgumentCollection") -> None:
-        if " ".join(command) in ROLES:
-            environment.refuse_unknown(os.environ, flags=[name for flag in flags for name in flag.names])
-
-    tokens = list(arguments)
-    sources: list[Any] = [strict, Env(environment.PREFIX, command=False)]
-    if "--config" in tokens:
-        at = tokens.index("--config")
-        if at + 1 == len(tokens):
-            raise ConfigurationError("expected a file after --config, got nothing")
-        sources.append(Yaml(tokens[at + 1], must_exist=True))
-        del tokens[at : at + 2]
-    app = App(name="irsa", config=sources, version_flags=(), default_parameter=None)
-    groups = {name: App(name=name, help=text, version_flags=()) for name, text in GROUPS.items()}
-    for group in groups.values():
-        app.command(group)
-    for name, (target, text) in COMMANDS.items():
-        *parents, leaf = name.split(" ")
-        (groups[parents[0]] if parents else app).command(target, name=leaf, help=text)
-    return app, tokens

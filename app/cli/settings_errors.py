@@ -2,16 +2,24 @@
 
 from cyclopts import CycloptsError
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from app.text import shown
 
 
 def one_line(error: CycloptsError) -> str:
     """Return one line for *error*: the flag, what was expected and what came."""
     cause = error.__cause__
     if isinstance(cause, ValidationError):
-        return "; ".join(_field(detail["loc"], detail["msg"], detail["input"]) for detail in cause.errors())
+        return "; ".join(_field(detail) for detail in cause.errors())
     return " ".join(str(error).split()).rstrip(".")
 
 
-def _field(location: tuple[int | str, ...], message: str, value: object) -> str:
+def _field(detail: ErrorDetails) -> str:
+    location = detail["loc"]
     flag = "--" + str(location[0]).replace("_", "-") if location else "settings"
-    return f"{flag}: {message.removeprefix('Value error, ')}, got {value!r}"
+    if detail["type"] == "value_error":
+        # Our own validators say what came, or leave it out because it may be a secret.
+        return f"{flag}: {detail['msg'].removeprefix('Value error, ')}"
+    message = detail["msg"]
+    return f"{flag}: {message[:1].lower()}{message[1:]}, got {shown(detail['input'])}"

@@ -1,0 +1,119 @@
+import subprocess
+import sys
+
+import pytest
+
+from app.cli import entry, environment
+from app.errors import ConfigurationError
+
+
+def irsa(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command with the arguments of a test
+        [sys.executable, "-m", "app", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={"PATH": "/usr/bin:/bin"} | variables,
+    )
+
+
+def test_overview_names_every_command_and_imports_none() -> None:
+    page = entry.overview()
+
+    assert all(name in page for name in entry.COMMANDS)
+    done = irsa("--help")
+    assert (done.returncode, done.stdout, done.stderr) == (0, page + "\n", "")
+
+
+@pytest.mark.parametrize("command", entry.COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    done = irsa(*command.split(), "--help")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Usage: irsa {command}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        pytest.param(["webhok"], 'irsa: expected a command, got "webhok"; did you mean webhook?', id="slip"),
+        pytest.param(["--config"], "irsa: expected a file after --config, got nothing", id="no-file"),
+        pytest.param(
+            ["webhook", "--port", "99999"],
+            'irsa: --port: input should be less than or equal to 65535, got "99999"; see `irsa webhook --help`',
+            id="out-of-range",
+        ),
+        pytest.param(
+            ["webhook", "--env", "PATH=x"],
+            "irsa: --env: expected AWS_ENDPOINT_URL*, AWS_CA_BUNDLE or AWS_STS_* as NAME=VALUE, not 'PATH';"
+            " see `irsa webhook --help`",
+            id="not-allowed",
+        ),
+        pytest.param(
+            ["webhook", "--tls-cert", "/nowhere"],
+            "irsa: expected a TLS certificate at /nowhere, got: No such file or directory",
+            id="no-certificate",
+        ),
+        pytest.param(["issuer", "kegen"], None, id="sub-command"),
+        pytest.param(["webhook", "--prot", "1"], None, id="unknown-flag"),
+        pytest.param(["webhook", "extra"], None, id="extra-word"),
+        pytest.param(["--config", "/nowhere.yaml", "webhook"], None, id="no-such-config"),
+    ],
+)
+def test_what_the_operator_got_wrong_is_one_line_and_exit_2(arguments: list[str], line: str | None) -> None:
+    done = irsa(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert line is None or done.stderr == f"{line}\n"
+
+
+def test_flag_beats_variable_beats_file(tmp_path_factory: pytest.TempPathFactory) -> None:
+    config = tmp_path_factory.mktemp("config") / "irsa.yaml"
+    config.write_text("webhook:\n  tls-cert: /from-file\n")
+
+    def missing(*arguments: str, **variables: str) -> str:
+        return irsa("webhook", *arguments, **variables).stderr
+
+    assert "/from-file" in missing("--config", str(config))
+    assert "/from-variable" in missing("--config", str(config), IRSA_TLS_CERT="/from-variable")
+    assert "/from-flag" in missing("--tls-cert", "/from-flag", IRSA_TLS_CERT="/from-variable")
+
+
+def test_unknown_key_in_the_file_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    config = tmp_path_factory.mktemp("config") / "irsa.yaml"
+    config.write_text("webhook:\n  tls-crt: /x\n")
+
+    done = irsa("webhook", "--config", str(config))
+
+    assert done.returncode == 2
+    assert "tls-crt" in done.stderr
+
+
+def test_section_in_the_file_that_is_no_command_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    config = tmp_path_factory.mktemp("config") / "irsa.yaml"
+    config.write_text("webhok:\n  port: 1\n")
+
+    done = irsa("webhook", "--config", str(config))
+
+    assert done.returncode == 2
+    assert done.stderr == f'irsa: expected commands as sections of {config}, got "webhok"\n'
+
+
+def test_variable_of_ours_that_means_nothing_is_refused() -> None:
+    done = irsa("webhook", IRSA_TLS_CRT="x")
+
+    assert (done.returncode, done.stderr) == (
+        2,
+        "irsa: expected IRSA_* variables to be settings of this command, got IRSA_TLS_CRT: unset it\n",
+    )
+
+
+def test_variables_of_services_and_tests_are_nobodys_slip() -> None:
+    links = ["IRSA_WEBHOOK_SERVICE_HOST", "IRSA_WEBHOOK_SERVICE_PORT_HTTPS", "IRSA_WEBHOOK_PORT_443_TCP_ADDR"]
+
+    environment.refuse_unknown([*links, "IRSA_TEST_KUBECONFIG", "HOME"], flags=["--port"])
+
+    with pytest.raises(ConfigurationError):
+        environment.refuse_unknown(["IRSA_PROT"], flags=["--port"])

@@ -1,0 +1,72 @@
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from app import logs
+from app.logs import Format
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def fail() -> None:
+    token = "MARKER-in-a-frame"  # noqa: F841, S105 - a local variable is what is looked for
+    raise ValueError("broken")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_tracebacks_show_no_local_variables(capsys: pytest.CaptureFixture[str], log_format: Format) -> None:
+    logs.configure(log_format=log_format, level="debug")
+
+    for log in (structlog.get_logger(), logging.getLogger("somebody")):
+        try:
+            fail()
+        except ValueError:
+            log.exception("failed")
+
+    said = capsys.readouterr().err
+    assert said.count("broken") >= 2
+    assert "MARKER" not in said
+
+
+@pytest.mark.parametrize("name", ["botocore", "boto3", "urllib3", "kubernetes", "aiohttp", "grpc"])
+def test_libraries_that_log_secrets_at_debug_stay_at_info(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    logs.configure(log_format="json", level="debug")
+
+    logging.getLogger(f"{name}.deep").debug("MARKER")
+    logging.getLogger(f"{name}.deep").info("said")
+
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["said"]
+
+
+def test_json_line_holds_time_level_event_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(log_format="json", level="info")
+
+    structlog.get_logger().info("pod_reviewed", uid="x", pod="a\x1b[31m")
+    structlog.get_logger().debug("unheard")
+
+    said = capsys.readouterr().err
+    line = json.loads(said)
+    assert line.pop("time").endswith("Z")
+    assert line == {"event": "pod_reviewed", "level": "info", "uid": "x", "pod": "a\x1b[31m"}
+    assert "\x1b" not in said
+
+
+def test_console_line_escapes_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(log_format="console", level="info")
+
+    structlog.get_logger().info("pod_reviewed", pod="a\x1b[31m\nforged")
+
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert said.count("\n") == 1
