@@ -7,11 +7,11 @@ from typing import Protocol
 from app.errors import ClusterError
 
 
-class Expired(ClusterError):
-    """The API no longer knows the state from which we wanted to go on: list anew. HTTP 410, reason Expired or Gone."""
+class ExpiredError(ClusterError):
+    """There is no going on from the state that we know: list anew. HTTP 410, or an event that we cannot read."""
 
 
-class PageTooLarge(ClusterError):
+class PageTooLargeError(ClusterError):
     """A page of a LIST has more bytes than we are willing to hold: ask for fewer objects at once."""
 
 
@@ -26,8 +26,8 @@ class ServiceAccountApi(Protocol):
             continue_token: ``metadata.continue`` of the page before, empty for the first one.
 
         Raises:
-            Expired: the continue token is too old (kube-apiserver keeps five minutes); start again without one.
-            PageTooLarge: ask for fewer.
+            ExpiredError: the continue token is too old (kube-apiserver keeps five minutes); start again without one.
+            PageTooLargeError: ask for fewer.
             ClusterError: everything else; try again later.
         """
 
@@ -40,6 +40,6 @@ class ServiceAccountApi(Protocol):
         after *timeout_seconds*.
 
         Raises:
-            Expired: the resource version is too old.
+            ExpiredError: the resource version is too old.
             ClusterError: everything else, also while lines are read: a broken connection, or one silent for too long.
         """

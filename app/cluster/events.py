@@ -80,12 +80,13 @@ class Relist:
     reason: str
 
 
-def add_page(snapshot: Snapshot, body: bytes, *, keep: Callable[[str], bool]) -> Page:
+def add_page(snapshot: Snapshot, body: bytes, *, known: Snapshot, keep: Callable[[str], bool]) -> Page:
     """Add the ServiceAccounts on a page of a LIST to *snapshot*.
 
     Args:
         snapshot: the one that this list fills.
         body: a ``PartialObjectMetadataList`` in JSON.
+        known: the snapshot that serves until then; what is the same in both is held once.
         keep: says of an annotation's key whether it concerns us.
 
     Raises:
@@ -94,10 +95,13 @@ def add_page(snapshot: Snapshot, body: bytes, *, keep: Callable[[str], bool]) ->
     try:
         page = _decode_list(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ClusterError(f"expected a page of ServiceAccounts, got something else: {shown(str(error), MESSAGE_CHARACTERS)}") from error
+        raise ClusterError(
+            f"expected a page of ServiceAccounts, got something else: {shown(str(error), MESSAGE_CHARACTERS)}"
+        ) from error
     for item in page.items or ():
         if not _put(snapshot, item.metadata, keep):
             raise ClusterError("expected ServiceAccounts with name and namespace, got one without")
+    snapshot.share(known, {item.metadata.namespace for item in page.items or ()})
     if not page.metadata.resource_version:
         raise ClusterError("expected a list with a resourceVersion, got an empty one")
     return Page(page.metadata.resource_version, page.metadata.continue_token)

@@ -1,6 +1,6 @@
 """Where ServiceAccounts come from: the contract of every source, and the snapshot that they fill."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from app.cluster.objects import ServiceAccount
@@ -52,6 +52,18 @@ class Snapshot:
             names.pop(name, None)
             if not names:
                 del self._namespaces[namespace]
+
+    def share(self, known: "Snapshot", namespaces: Iterable[str]) -> None:
+        """Hold *known*'s objects instead of our own for those of *namespaces* that are the same in both.
+
+        A list is done anew while the last one serves, and finds little new: without this 100,000 ServiceAccounts need
+        their 15 MB twice, and Python does not give the second half back (the two lie mixed in its arenas). Should we
+        `put` one more into such a namespace, both snapshots have it, which is true of both.
+        """
+        for namespace in namespaces:
+            names = known._namespaces.get(namespace)  # noqa: SLF001 - of our own class
+            if names == self._namespaces.get(namespace) and names is not None:
+                self._namespaces[namespace] = names
 
     def __iter__(self) -> Iterator[tuple[str, str, ServiceAccount]]:
         for namespace, names in self._namespaces.items():

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 import structlog
 
-from app.cluster.api import Expired, PageTooLarge, ServiceAccountApi
+from app.cluster.api import ExpiredError, PageTooLargeError, ServiceAccountApi
 from app.cluster.backoff import Backoff
 from app.cluster.events import Relist, add_page, apply
 from app.cluster.objects import ServiceAccount
@@ -78,7 +78,7 @@ class ApiSource:
             try:
                 await self._list_and_watch()
             except ClusterError as error:
-                if isinstance(error, Expired):
+                if isinstance(error, ExpiredError):
                     self._resource_version = ""
                 delay = backoff.after_failure(self._clock())
                 log.warning(
@@ -103,12 +103,12 @@ class ApiSource:
         while True:
             try:
                 body = await self._api.list_page(limit=limit, continue_token=continue_token)
-            except PageTooLarge:
+            except PageTooLargeError:
                 if limit == 1:
                     raise
                 limit = max(1, limit // 4)
                 continue
-            page = add_page(snapshot, body, keep=self._keep)
+            page = add_page(snapshot, body, known=self._snapshot, keep=self._keep)
             continue_token = page.continue_token
             if not continue_token:
                 break
@@ -122,7 +122,7 @@ class ApiSource:
         """Apply one watch's events until the API ends it.
 
         Raises:
-            Expired: an event that only a new list can answer.
+            ExpiredError: an event that only a new list can answer.
             ClusterError: the watch failed, or ended at once.
         """
         began, events = self._clock(), 0
@@ -132,7 +132,7 @@ class ApiSource:
             async for line in lines:
                 outcome = apply(self._snapshot, line, keep=self._keep)
                 if isinstance(outcome, Relist):
-                    raise Expired(outcome.reason)
+                    raise ExpiredError(outcome.reason)
                 self._resource_version = outcome.resource_version
                 self._heard = self._clock()
                 events += 1

@@ -1,0 +1,56 @@
+from app.cluster.objects import UNANNOTATED, ServiceAccount
+from app.cluster.source import Snapshot
+
+ROLE = ServiceAccount({"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/api"})
+
+
+def snapshot(*entries: tuple[str, str, ServiceAccount]) -> Snapshot:
+    made = Snapshot()
+    for namespace, name, service_account in entries:
+        made.put(namespace, name, service_account)
+    return made
+
+
+def test_same_name_in_two_namespaces_is_two_service_accounts() -> None:
+    both = snapshot(("shop", "api", ROLE), ("test", "api", UNANNOTATED))
+
+    assert both.get("shop", "api") == ROLE
+    assert both.get("test", "api") == UNANNOTATED
+    assert len(both) == 2
+
+
+def test_put_replaces() -> None:
+    replaced = snapshot(("shop", "api", UNANNOTATED), ("shop", "api", ROLE))
+
+    assert list(replaced) == [("shop", "api", ROLE)]
+
+
+def test_what_is_removed_is_gone_and_its_empty_namespace_too() -> None:
+    emptied = snapshot(("shop", "api", ROLE))
+
+    emptied.remove("shop", "api")
+
+    assert emptied.get("shop", "api") is None
+    assert list(emptied) == []
+    assert len(emptied) == 0
+
+
+def test_removing_what_is_not_there_does_nothing() -> None:
+    one = snapshot(("shop", "api", ROLE))
+
+    one.remove("shop", "web")
+    one.remove("test", "api")
+
+    assert list(one) == [("shop", "api", ROLE)]
+
+
+def test_namespace_that_is_the_same_is_shared_and_others_are_not() -> None:
+    known = snapshot(("shop", "api", ROLE), ("test", "api", UNANNOTATED))
+    equal = ServiceAccount(dict(ROLE.annotations))
+    fresh = snapshot(("shop", "api", equal), ("test", "api", ROLE), ("new", "api", ROLE))
+
+    fresh.share(known, ["shop", "test", "new"])
+
+    assert fresh.get("shop", "api") is ROLE
+    assert list(fresh) == [("shop", "api", ROLE), ("test", "api", ROLE), ("new", "api", ROLE)]
+    assert list(known) == [("shop", "api", ROLE), ("test", "api", UNANNOTATED)]

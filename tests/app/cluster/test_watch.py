@@ -1,0 +1,329 @@
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from app.cluster.api import ExpiredError, PageTooLargeError, ServiceAccountApi
+from app.cluster.source import ServiceAccountSource
+from app.cluster.watch import ApiSource
+from app.errors import ClusterError
+from tests.app.cluster.scripted_api import ManualClock, ScriptedApi, event, page
+
+pytestmark = pytest.mark.anyio
+
+ROLE_ARN = "eks.amazonaws.com/role-arn"
+EXPIRED_EVENT = b'{"type": "ERROR", "object": {"metadata": {}, "code": 410, "message": "too old"}}'
+
+
+def source(
+    api: ServiceAccountApi,
+    clock: ManualClock | None = None,
+    *,
+    sleep: Callable[[float], Awaitable[None]] | None = None,
+    random: Callable[[], float] = lambda: 1.0,
+) -> ApiSource:
+    clock = clock or ManualClock()
+    return ApiSource(
+        api,
+        keep=lambda key: key == ROLE_ARN,
+        page_size=2,
+        clock=clock,
+        sleep=sleep or clock.sleep,
+        random=random,
+    )
+
+
+@asynccontextmanager
+async def running(subject: ServiceAccountSource) -> AsyncIterator[None]:
+    task = asyncio.create_task(subject.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def play(subject: ApiSource, api: ScriptedApi) -> list[EventDict]:
+    """Run until the script is at its end, and return what was logged."""
+    with capture_logs() as logs:
+        async with running(subject), asyncio.timeout(10):
+            await api.at_end.wait()
+    return logs
+
+
+def names(subject: ApiSource) -> list[str]:
+    return [name for name in ("api", "web", "job", "old") if subject.get("shop", name) is not None]
+
+
+async def test_pages_make_one_snapshot_and_the_watch_goes_on_from_its_version() -> None:
+    api = ScriptedApi(lists=[page("5", "api", "web", continue_token="more"), page("5", "job")])
+    subject = source(api)
+
+    await play(subject, api)
+
+    assert names(subject) == ["api", "web", "job"]
+    assert api.asked == [("list", 2, ""), ("list", 2, "more"), ("watch", "5")]
+
+
+async def test_nothing_of_a_list_is_seen_before_its_last_page() -> None:
+    seen: list[list[str]] = []
+    api = ScriptedApi(
+        lists=[page("5", "old"), page("9", "api", continue_token="more"), lambda: seen.append(names(subject)),
+               page("9", "web")],
+        watches=[[EXPIRED_EVENT]],
+    )  # fmt: skip
+    subject = source(api)
+
+    await play(subject, api)
+
+    assert seen == [["old"]]
+    assert names(subject) == ["api", "web"]
+
+
+async def test_changes_arrive() -> None:
+    api = ScriptedApi(
+        lists=[page("5", "api", "old")],
+        watches=[[event("ADDED", "6", "web"), event("DELETED", "7", "old"),
+                  event("MODIFIED", "8", "api", annotations={ROLE_ARN: "arn", "other": "x"})]],
+    )  # fmt: skip
+    subject = source(api)
+
+    await play(subject, api)
+
+    assert names(subject) == ["api", "web"]
+    changed = subject.get("shop", "api")
+    assert changed is not None
+    assert changed.annotations == {ROLE_ARN: "arn"}
+
+
+async def test_watch_that_ends_is_followed_by_one_from_the_last_version_without_a_list() -> None:
+    api = ScriptedApi(lists=[page("5")], watches=[[event("ADDED", "6", "api")], [event("BOOKMARK", "60")]])
+    clock = ManualClock()
+
+    await play(source(api, clock), api)
+
+    assert api.asked == [("list", 2, ""), ("watch", "5"), ("watch", "6"), ("watch", "60")]
+    assert clock.sleeps == []
+
+
+@pytest.mark.parametrize(
+    "watch",
+    [
+        pytest.param([ExpiredError("HTTP 410")], id="refused"),
+        pytest.param([EXPIRED_EVENT], id="in-the-stream"),
+        pytest.param([event("BOOKMARK", "6"), EXPIRED_EVENT], id="later-in-the-stream"),
+        pytest.param([b"<html>"], id="no-event"),
+        pytest.param([event("SWAPPED", "6", "api")], id="event-of-tomorrow"),
+    ],
+)
+async def test_what_cannot_go_on_lists_anew(watch: list[bytes | ClusterError]) -> None:
+    api = ScriptedApi(lists=[page("5", "old"), page("9", "api")], watches=[watch])
+    subject = source(api)
+
+    await play(subject, api)
+
+    assert names(subject) == ["api"]
+    assert [asked[0] for asked in api.asked] == ["list", "watch", "list", "watch"]
+    assert api.asked[-1] == ("watch", "9")
+
+
+async def test_expired_continue_token_starts_the_list_again() -> None:
+    api = ScriptedApi(
+        lists=[page("5", "old", continue_token="more"), ExpiredError("HTTP 410"), page("9", "api", "web")]
+    )
+    subject = source(api)
+
+    await play(subject, api)
+
+    assert names(subject) == ["api", "web"]
+    assert api.asked == [("list", 2, ""), ("list", 2, "more"), ("list", 2, ""), ("watch", "9")]
+
+
+async def test_broken_watch_goes_on_from_the_last_version_without_a_list() -> None:
+    broken = ClusterError("expected https://api to answer, got nothing")
+    api = ScriptedApi(lists=[page("5")], watches=[[event("ADDED", "6", "api"), broken], [broken]])
+    clock = ManualClock()
+
+    await play(source(api, clock), api)
+
+    assert api.asked == [("list", 2, ""), ("watch", "5"), ("watch", "6"), ("watch", "6")]
+    assert clock.sleeps == [0.8, 1.6]
+
+
+async def test_failures_wait_longer_and_longer_and_are_logged_once_each() -> None:
+    api = ScriptedApi(lists=[*[ClusterError("expected an API, got none")] * 3, page("5")])
+    clock = ManualClock()
+
+    logs = await play(source(api, clock), api)
+
+    assert clock.sleeps == [0.8, 1.6, 3.2]
+    assert logs == [
+        *(
+            {"event": "service_accounts_interrupted", "log_level": "warning", "problem": "expected an API, got none",
+             "next_step": "list", "retry_in_seconds": wait}
+            for wait in (0.8, 1.6, 3.2)
+        ),
+        {"event": "service_accounts_listed", "log_level": "info", "count": 0, "seconds": 0.0},
+    ]  # fmt: skip
+
+
+async def test_page_that_is_too_large_is_asked_for_in_smaller_ones() -> None:
+    too_large = PageTooLargeError("expected less")
+    api = ScriptedApi(lists=[page("5", "api", continue_token="more"), too_large, page("5", "web")])
+    subject = source(api)
+
+    await play(subject, api)
+
+    assert names(subject) == ["api", "web"]
+    assert api.asked[:3] == [("list", 2, ""), ("list", 2, "more"), ("list", 1, "more")]
+
+
+async def test_one_object_that_is_too_large_is_a_failure_and_not_a_loop() -> None:
+    too_large = PageTooLargeError("expected a page of at most 8388608 bytes for 1 objects, got more")
+    api = ScriptedApi(lists=[too_large, too_large, page("5", "api")])
+    clock = ManualClock()
+
+    logs = await play(source(api, clock), api)
+
+    assert clock.sleeps == [0.8]
+    assert logs[0]["problem"] == str(too_large)
+
+
+async def test_watch_that_ends_at_once_and_empty_is_a_failure() -> None:
+    api = ScriptedApi(lists=[page("5")], watches=[[], []])
+    clock = ManualClock()
+
+    logs = await play(source(api, clock), api)
+
+    assert clock.sleeps == [0.8, 1.6]
+    assert logs[1]["problem"] == "expected a watch of 600 seconds, it ended after 0.0 without an event"
+    assert logs[1]["next_step"] == "watch"
+
+
+async def test_watch_that_ends_empty_after_its_time_is_none() -> None:
+    clock = ManualClock()
+    api = ScriptedApi(lists=[page("5")], watches=[[lambda: pass_time(clock, 400.0)]])
+
+    await play(source(api, clock), api)
+
+    assert clock.sleeps == []
+
+
+@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 300), (0.5, 450), (1.0, 600)])
+async def test_watches_live_five_to_ten_minutes(chance: float, seconds: int) -> None:
+    api = ScriptedApi(lists=[page("5")])
+
+    await play(source(api, random=lambda: chance), api)
+
+    assert api.timeouts == [seconds]
+
+
+def pass_time(clock: ManualClock, seconds: float) -> None:
+    clock.now += seconds
+
+
+async def test_age_is_infinite_until_the_first_list_is_complete() -> None:
+    ages: list[float] = []
+    clock = ManualClock()
+    api = ScriptedApi(lists=[page("5", "api", continue_token="more"), lambda: ages.append(subject.age(clock())),
+                             page("5", "web")])  # fmt: skip
+    subject = source(api, clock)
+    assert subject.age(clock()) == math.inf
+
+    await play(subject, api)
+
+    assert ages == [math.inf]
+    assert subject.age(clock()) == 0.0
+
+
+async def test_age_is_the_time_since_the_api_was_last_heard() -> None:
+    ages: list[float] = []
+    clock = ManualClock()
+
+    def minute_passes() -> None:
+        pass_time(clock, 60.0)
+        ages.append(subject.age(clock()))
+
+    api = ScriptedApi(
+        lists=[page("5")],
+        watches=[[minute_passes, event("BOOKMARK", "6"), minute_passes, event("ADDED", "7", "api"), minute_passes,
+                  ClusterError("expected an answer, got none")]],
+    )  # fmt: skip
+    subject = source(api, clock)
+
+    await play(subject, api)
+
+    assert ages == [60.0, 60.0, 60.0]
+    assert subject.age(clock()) == 0.0  # the next watch was answered
+
+
+async def test_age_grows_while_the_api_refuses() -> None:
+    ages: list[float] = []
+    clock = ManualClock()
+
+    async def sleep(seconds: float) -> None:
+        await clock.sleep(seconds)
+        ages.append(subject.age(clock()))
+
+    refused = [ClusterError("expected the right to watch serviceaccounts in all namespaces, got 403")]
+    api = ScriptedApi(lists=[page("5")], watches=[refused, refused])
+    subject = source(api, clock, sleep=sleep)
+
+    await play(subject, api)
+
+    assert ages == [pytest.approx(0.8), pytest.approx(2.4)]
+
+
+async def test_list_is_as_old_as_its_first_page() -> None:
+    ages: list[float] = []
+    clock = ManualClock()
+
+    async def sleep(seconds: float) -> None:
+        ages.append(subject.age(clock()))
+        await clock.sleep(seconds)
+
+    api = ScriptedApi(
+        lists=[page("5", "api", continue_token="more"), lambda: pass_time(clock, 10.0), page("5", "web")],
+        watches=[[ClusterError("expected an answer, got none")]],
+    )
+    subject = source(api, clock, sleep=sleep)
+
+    await play(subject, api)
+
+    assert ages == [10.0]
+
+
+async def test_burst_of_events_lets_others_have_their_turn() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    burst = [event("ADDED", str(version), "api") for version in range(6, 1_006)]
+    api = ScriptedApi(lists=[page("5")], watches=[burst])
+    task = asyncio.create_task(other())
+
+    await play(source(api), api)
+
+    task.cancel()
+    assert turns >= 1_000 // 64
+
+
+async def test_mistake_of_ours_is_not_taken_for_the_weather() -> None:
+    def mistaken(_: str) -> bool:
+        raise ZeroDivisionError
+
+    api = ScriptedApi(lists=[page("5")], watches=[[event("ADDED", "6", "api", annotations={"any": "x"})]])
+    clock = ManualClock()
+    subject = ApiSource(api, keep=mistaken, clock=clock, sleep=clock.sleep)
+
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(subject.run(), timeout=10)
