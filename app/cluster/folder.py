@@ -1,0 +1,170 @@
+"""ServiceAccounts of a folder of YAML manifests, for development and the demo."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import structlog
+from watchfiles import awatch
+
+from app.cluster.manifests import read_documents, service_accounts_in
+from app.cluster.objects import ServiceAccount
+from app.cluster.source import Snapshot
+from app.errors import ManifestError
+
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+DEBOUNCE_MILLISECONDS: Final = 200
+"""How long to wait for an editor or a copy to finish; a file that is read too early is read again."""
+
+LOOK_MILLISECONDS: Final = 5_000
+"""We look at the folder so often even when nobody reports a change: network file systems report none."""
+
+log = structlog.get_logger()
+
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a file held when it could last be read, and the stamp of the content that was last looked at."""
+
+    stamp: Stamp
+    service_accounts: Snapshot
+
+
+class FolderSource:
+    """A `ServiceAccountSource` that reads the manifests in a folder and in the folders below it.
+
+    It watches them, and notices the ``..data`` swap by which the kubelet updates a mounted ConfigMap. A file that can
+    no longer be read keeps what it held, and one log line names it and the problem. Of two manifests of the same
+    ServiceAccount the one in the later file counts, in order of names.
+    """
+
+    def __init__(
+        self, folder: Path, *, keep: Callable[[str], bool], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._folder = folder
+        self._keep = keep
+        self._clock = clock
+        self._files: dict[Path, _File] = {}
+        self._snapshot = Snapshot()
+        self._looked = float("-inf")
+        self._folder_problem = ""
+
+    @classmethod
+    def open(cls, folder: Path, *, keep: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> Self:
+        """Read *folder* once and return its source.
+
+        Raises:
+            ManifestError: the folder, or a manifest in it, cannot be read.
+        """
+        source = cls(folder, keep=keep, clock=clock)
+        source._look(_raise)
+        return source
+
+    def __len__(self) -> int:
+        return len(self._snapshot)
+
+    def get(self, namespace: str, name: str) -> ServiceAccount | None:
+        """Return the ServiceAccount as the snapshot has it, or None."""
+        return self._snapshot.get(namespace, name)
+
+    def age(self, now: float) -> float:
+        """Return the seconds since we last looked at the folder."""
+        return now - self._looked
+
+    async def run(self) -> None:
+        """Read what changes, until cancelled."""
+        changes = awatch(
+            self._folder,
+            watch_filter=None,  # the default one passes over names that we want to see
+            debounce=DEBOUNCE_MILLISECONDS,
+            rust_timeout=LOOK_MILLISECONDS,
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+        )
+        async for _ in changes:
+            await asyncio.to_thread(self.look)
+
+    def look(self) -> None:
+        """Look at the folder now. What cannot be read is logged, once."""
+        try:
+            self._look(_log)
+        except ManifestError as error:
+            if str(error) != self._folder_problem:
+                self._folder_problem = str(error)
+                _log(error)
+        else:
+            self._folder_problem = ""
+
+    def _look(self, on_problem: Callable[[ManifestError], None]) -> None:
+        """Read the files whose stamp changed, and publish the snapshot of all by one assignment."""
+        files = {path: self._file(path, stamp, on_problem) for path, stamp in _manifests(self._folder)}
+        if files != self._files:
+            snapshot = Snapshot()
+            for file in files.values():
+                for namespace, name, service_account in file.service_accounts:
+                    snapshot.put(namespace, name, service_account)
+            self._files, self._snapshot = files, snapshot
+            log.info("manifests_read", folder=str(self._folder), files=len(files), service_accounts=len(snapshot))
+        self._looked = self._clock()
+
+    def _file(self, path: Path, stamp: Stamp, on_problem: Callable[[ManifestError], None]) -> _File:
+        known = self._files.get(path)
+        if known is not None and known.stamp == stamp:
+            return known
+        try:
+            return _File(stamp, service_accounts_in(read_documents(_read(path), source=str(path)), keep=self._keep))
+        except ManifestError as error:
+            on_problem(error)
+            return _File(stamp, known.service_accounts if known is not None else Snapshot())
+
+
+def _manifests(folder: Path) -> list[tuple[Path, Stamp]]:
+    """Return the manifests in *folder* and below, in order, with their stamps.
+
+    Raises:
+        ManifestError: there is no such folder, or it cannot be read.
+    """
+    try:
+        return [(path, _stamp(path.stat())) for path in _walk(folder, above=frozenset())]
+    except OSError as error:
+        problem = f"expected a folder of YAML manifests, got: {error.strerror}"
+        raise ManifestError(f"{folder}: {problem}") from error
+
+
+def _walk(folder: Path, *, above: frozenset[Path]) -> Iterator[Path]:
+    here = folder.resolve()
+    if here in above:
+        return  # a link to a folder in which it is itself
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue  # editors' files, .git, and the `..data` where a mounted ConfigMap has everything a second time
+        if path.is_dir():
+            yield from _walk(path, above=above | {here})
+        elif path.suffix in SUFFIXES and path.is_file():
+            yield path
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{path}: expected a readable file, got: {error.strerror}") from error
+
+
+def _raise(error: ManifestError) -> None:
+    raise error
+
+
+def _log(error: ManifestError) -> None:
+    log.warning("manifest_unreadable", problem=str(error), next_step="the last good content stays")
