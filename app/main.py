@@ -18,6 +18,7 @@ from app.webhook.annotations import Vocabulary
 from app.webhook.decision import Policy
 from app.webhook.identity import Defaults
 from app.webhook.inject import Injection
+from app.webhook.metrics import WebhookMetrics
 from app.webhook.routes import MutateEndpoint
 
 
@@ -45,7 +46,7 @@ def webhook_application(settings: InjectionSettings, source: ServiceAccountSourc
         return source.age(time.monotonic())
 
     registry = metrics.new_registry()
-    webhook_metrics = metrics.WebhookMetrics(registry, snapshot_age=age)
+    webhook_metrics = WebhookMetrics(registry, snapshot_age=age)
     mutate = MutateEndpoint(source, policy=policy(settings), metrics=webhook_metrics)
     application = FastAPI(openapi_url=None, redirect_slashes=False, routes=[Route("/mutate", mutate, methods=["POST"])])
     health.add_health(application, ready={"service_accounts": health.fresh(age, what="ServiceAccounts")})

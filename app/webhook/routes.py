@@ -13,9 +13,9 @@ from starlette.types import Message, Receive, Scope, Send
 from app.cluster.objects import ServiceAccount
 from app.cluster.source import ServiceAccountSource
 from app.errors import BadReview
-from app.metrics import WebhookMetrics
 from app.webhook import review as reviews
 from app.webhook.decision import Decision, Policy, Subject, decide
+from app.webhook.metrics import WebhookMetrics
 
 MAX_BODY_BYTES: Final = 7 * 1024 * 1024
 """An object in etcd has at most 1.5 MiB (3 MiB of request to the apiserver). A review of an update carries it twice,
