@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
+from aiohttp.http_exceptions import HttpProcessingError
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
@@ -48,6 +49,10 @@ smaller (``watch._list``), not our memory larger. One object has at most 1.5 MB 
 MAX_STATUS_BYTES: Final = 64 * 1024
 
 Load = Callable[[], Awaitable[Configuration]]
+
+# HttpProcessingError: a line of a watch that is too long. ConfigException: the mounted token is empty. TimeoutError is
+# an OSError, and ValueError what aiohttp thinks of a token with a line end in it.
+_FAILURES: Final = (aiohttp.ClientError, HttpProcessingError, ConfigException, OSError, ValueError)
 
 # kubernetes says that it is typed, and half of it is.
 _InCluster: Final[Any] = InClusterConfigLoader
@@ -253,7 +258,7 @@ class KubernetesApi:
     def _errors_as_ours(self) -> Iterator[None]:
         try:
             yield
-        except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:  # TimeoutError is an OSError
+        except _FAILURES as error:
             said = shown(str(error) or type(error).__name__, MESSAGE_CHARACTERS)
             raise ClusterError(f"expected {self._host} to answer, got {said}") from error
 

@@ -20,8 +20,7 @@ from app.text import shown
 
 DEFAULT_NAMESPACE: Final = "default"
 
-# What the parser quotes is mostly the file's: an alias, a tag, a key. Single characters and <tokens> are its own.
-_QUOTED: Final = re.compile(r"'(?!<)[^']{2,}'")
+_QUOTED: Final = re.compile(r"'([^']*)'")
 
 # The safe constructor hands on whatever Python's int(), date() and so on raise for a value such as `2024-99-99`.
 _BAD_VALUE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
@@ -162,6 +161,14 @@ def _unreadable(error: YAMLError, *, source: str, line: int) -> ManifestError:
         return ManifestError(f"{source}: expected YAML, got a control character (U+{error.character:04X})")
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
-        problem = _QUOTED.sub("'…'", error.problem or "something else")
-        return ManifestError(f"{source}:{mark.line + 1}:{mark.column + 1}: expected YAML, got: {problem}")
+        problem = _QUOTED.sub(_not_the_file, error.problem or "something else")
+        return ManifestError(f"{source}:{mark.line + 1}:{mark.column + 1}: cannot be read as YAML: {problem}")
     return ManifestError(f"{source}:{line}: expected YAML, got something else")
+
+
+def _not_the_file(quoted: re.Match[str]) -> str:
+    """Return what the parser quotes if it is a character, an escape or a <token> of its own, else dots.
+
+    The rest is the file's: an alias, a tag, and each may be the password that somebody forgot to quote.
+    """
+    return quoted[0] if len(quoted[1]) == 1 or quoted[1].startswith(("<", "\\")) else "'…'"
