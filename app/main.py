@@ -11,32 +11,13 @@ from starlette.routing import Route
 from app import health, metrics
 from app.cluster.source import ServiceAccountSource
 from app.loops import BackgroundLoops
+from app.policy import policy
 from app.server import serve
 from app.settings import InjectionSettings, WebhookSettings
 from app.tls import server_context
 from app.webhook.annotations import Vocabulary
-from app.webhook.decision import Policy
-from app.webhook.identity import Defaults
-from app.webhook.inject import Injection
 from app.webhook.metrics import WebhookMetrics
 from app.webhook.routes import MutateEndpoint
-
-
-def policy(settings: InjectionSettings) -> Policy:
-    """Return what *settings* say about injections."""
-    return Policy(
-        vocabulary=Vocabulary(settings.annotation_prefix),
-        defaults=Defaults(
-            audience=settings.token_audience,
-            token_expiration=settings.token_expiration,
-            regional_sts=settings.sts_regional_endpoint,
-        ),
-        injection=Injection(
-            token_mount_path=settings.token_mount_path,
-            default_region=settings.aws_default_region,
-            environment=settings.environment(),
-        ),
-    )
 
 
 def webhook_application(settings: InjectionSettings, source: ServiceAccountSource) -> FastAPI:
