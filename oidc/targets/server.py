@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -14,17 +13,14 @@ from starlette.types import Receive, Scope, Send
 from oidc.documents import Documents
 from oidc.issuer import Issuer
 
-DEFAULT_MAX_AGE: Final = 300
-"""Seconds that anybody may keep a document. A new key must be published for longer than this before it signs."""
 
-
-def create_app(issuer: Issuer, current: Callable[[], Documents], *, max_age: int = DEFAULT_MAX_AGE) -> FastAPI:
+def create_app(issuer: Issuer, current: Callable[[], Documents], *, max_age: int) -> FastAPI:
     """Return the application that serves one issuer, and ``/healthz``.
 
     Args:
         issuer: says at which paths.
         current: returns what to serve now; called for each request, so it must do no I/O.
-        max_age: seconds a cache may answer for us.
+        max_age: seconds that anybody may keep a document. A new key must be published for longer before it signs.
     """
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     cache_control = f"public, max-age={max_age}, must-revalidate"

@@ -40,9 +40,8 @@ RFC_P521: Final = {
 
 
 @cache
-def signing_key(key_type: KeyType = "p-256", number: int = 0) -> SigningKey:
-    """Return a key of this type; another *number* is another key."""
-    del number
+def signing_key(key_type: KeyType = "p-256") -> SigningKey:
+    """Return the key of this type, the same for all."""
     return generate(key_type)
 
 

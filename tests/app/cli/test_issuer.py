@@ -310,7 +310,10 @@ def test_serve_answers_over_tls_and_follows_its_key_files(files: Files) -> None:
         jwks = "/clusters/a/openid/v1/jwks"
         assert server.get(jwks) == (200, headers | {"content-length": str(len(first.jwks))}, first.jwks)
 
-        files.public_key.write_bytes(kubernetes_key().pem() + rfc_key(RFC_P256).pem())
+        # As an editor saves it: a new file in the place of the old one.
+        edited = files.folder / "edited"
+        edited.write_bytes(kubernetes_key().pem() + rfc_key(RFC_P256).pem())
+        edited.replace(files.public_key)
         server.event("documents_changed")
         second = documents(issuer, [kubernetes_key(), rfc_key(RFC_P256)])
         assert server.get(jwks)[2] == second.jwks
