@@ -34,8 +34,11 @@ class BackgroundLoops:
             server exits with a non-zero status then.
     """
 
-    def __init__(self, loops: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+    def __init__(
+        self, loops: Mapping[str, Callable[[], Awaitable[None]]], *, stop_seconds: float = STOP_SECONDS
+    ) -> None:
         self.ended = ""
+        self._stop_seconds = stop_seconds
         self._loops = loops
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -49,9 +52,9 @@ class BackgroundLoops:
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            _done, pending = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+            _done, pending = await asyncio.wait(self._tasks, timeout=self._stop_seconds)
             for task in pending:
-                log.error("background_loop_does_not_stop", loop=task.get_name(), waited_seconds=STOP_SECONDS)
+                log.error("background_loop_does_not_stop", loop=task.get_name(), waited_seconds=self._stop_seconds)
 
     async def _guard(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         try:
