@@ -106,6 +106,21 @@ def test_every_outcome_is_counted_by_its_reason() -> None:
     assert "irsa_webhook_review_seconds_count 1.0" in exposition
 
 
+def test_strangers_cannot_make_series() -> None:
+    many = {f"shop/app-{n}": annotated(role_arn=f"arn:aws:iam::111122223333:role/bogus-{n}") for n in range(500)}
+    application = webhook_application(InjectionSettings(), FakeServiceAccounts(many))
+
+    def series() -> set[str]:
+        lines = get(application, "/metrics").body.decode().splitlines()
+        return {line.rpartition(" ")[0] for line in lines if line.startswith("irsa_")}
+
+    before = series()
+    for name in many:
+        post(application, "/mutate", body(review(pod(serviceAccountName=name.removeprefix("shop/")), uid=name)))
+
+    assert series() == before
+
+
 def test_ready_is_that_the_snapshot_is_complete_and_fresh() -> None:
     source = FakeServiceAccounts({})
     application = webhook_application(InjectionSettings(), source)
