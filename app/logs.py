@@ -17,6 +17,9 @@ Level = Literal["debug", "info", "warning", "error"]
 TALKATIVE: Final = ("aiohttp", "asyncio", "boto3", "botocore", "grpc", "kubernetes", "s3transfer", "urllib3")
 """Loggers that stay at INFO whatever our level is: at DEBUG botocore logs tokens and secret keys (seen)."""
 
+CHATTY: Final = ("uvicorn.error", "watchfiles.main")
+"""Loggers that stay at WARNING: they say again what our own lines say, at every start and every change of a file."""
+
 
 def configure(*, log_format: Format, level: Level) -> None:
     """Send our logs and those of the libraries to standard error in *log_format*, from *level* up."""
@@ -54,8 +57,8 @@ def configure(*, log_format: Format, level: Level) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
-    # It tells of its start and stop in four lines where we have two.
-    logging.getLogger("uvicorn.error").setLevel(max(number, logging.WARNING))
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(number, logging.INFO))
 

@@ -1,8 +1,7 @@
 """The composition root: builds each role from its settings. The only file that wires things together."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from fastapi import FastAPI
@@ -44,7 +43,8 @@ def run_webhook(settings: WebhookSettings) -> None:
         host=settings.host,
         port=settings.port,
         tls=tls,
-        around=_both(client, BackgroundLoops({"service_accounts": source.run})),
+        loops=BackgroundLoops({"service_accounts": source.run}),
+        client=client,
     )
 
 
@@ -61,12 +61,3 @@ def _source(settings: WebhookSettings) -> tuple[ServiceAccountSource, AbstractAs
 
     api = KubernetesApi(from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster())
     return ApiSource(api, keep=keep), api
-
-
-@asynccontextmanager
-async def _both(*contexts: AbstractAsyncContextManager[Any]) -> AsyncIterator[None]:
-    """Enter *contexts* in order and leave them in the opposite order."""
-    async with AsyncExitStack() as stack:
-        for context in contexts:
-            await stack.enter_async_context(context)
-        yield

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.errors import ConfigurationError, IrsaError
+from app.loops import BackgroundLoops
 
 KEEP_ALIVE_SECONDS: Final = 120
 """Longer than the 90 seconds after which client-go drops an idle connection (apimachinery's SetTransportDefaults).
@@ -31,15 +32,16 @@ def serve(
     host: str,
     port: int,
     tls: ssl.SSLContext | None,
-    around: AbstractAsyncContextManager[Any] | None = None,
+    loops: BackgroundLoops,
+    client: AbstractAsyncContextManager[Any] | None = None,
 ) -> None:
     """Serve *application* until SIGTERM or SIGINT. *port* 0 takes a free one; the log says which.
 
-    *around* is entered before the first request and left after the last one: clients, background loops.
+    *client* and *loops* are entered before the first request and left after the last one, in the loop of the server.
 
     Raises:
-        ConfigurationError: the address cannot be bound; and what entering *around* raises.
-        IrsaError: the application did not start.
+        ConfigurationError: the address cannot be bound; and what entering *client* raises.
+        IrsaError: the application did not start, or one of *loops* ended, which stops the server too.
     """
     listener = _bound(host, port)
     config = uvicorn.Config(
@@ -53,22 +55,28 @@ def serve(
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     # When uvicorn has stopped, it raises the signal that stopped it once more; the default would end us before we have
-    # left `around`, and without an exit status of our own.
+    # left `client` and `loops`, and without an exit status of our own.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     with listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(uvicorn.Server(config), listener, tls=tls is not None, around=around or nullcontext()))
+        runner.run(_serve(uvicorn.Server(config), listener, client=client or nullcontext(), loops=loops))
+    if loops.ended:
+        raise IrsaError(f"expected the loop {loops.ended} to run until the end, it ended; the log above says why")
+    log.info("stopped")
 
 
 async def _serve(
-    server: uvicorn.Server, listener: socket.socket, *, tls: bool, around: AbstractAsyncContextManager[Any]
+    server: uvicorn.Server,
+    listener: socket.socket,
+    *,
+    client: AbstractAsyncContextManager[Any],
+    loops: BackgroundLoops,
 ) -> None:
-    async with around:
+    async with client, loops:
         address = listener.getsockname()
-        log.info("listening", host=address[0], port=address[1], tls=tls)
+        log.info("listening", host=address[0], port=address[1], tls=server.config.is_ssl)
         await server.serve(sockets=[listener])
     if not server.started:
         raise IrsaError("expected the server to start, got a failure; the log above says which")
-    log.info("stopped")
 
 
 def _bound(host: str, port: int) -> socket.socket:

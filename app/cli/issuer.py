@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from app import logs
-from app.errors import ConfigurationError, IrsaError
+from app.errors import ConfigurationError
 from oidc import key_files
 from oidc.documents import documents
 from oidc.issuer import Issuer
@@ -93,6 +93,4 @@ def serve(
     context = tls.server_context(tls_cert, tls_key)
     loops = BackgroundLoops({"key_files": live.run})
     application = create_app(parsed, live.current, max_age=max_age)
-    server.serve(application, host=host, port=port, tls=context, around=loops)
-    if loops.ended:
-        raise IrsaError("expected to follow the key files until the end, got an end to that; the log above says why")
+    server.serve(application, host=host, port=port, tls=context, loops=loops)
