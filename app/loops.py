@@ -19,15 +19,7 @@ log = structlog.get_logger()
 
 
 class BackgroundLoops:
-    """Runs loops while its context is open.
-
-    ::
-
-        loops = BackgroundLoops({"service accounts": source.run})
-        async with loops:       # in the lifespan
-            yield
-        ...
-        sys.exit(1 if loops.ended else 0)   # after the server has stopped
+    """Runs loops while its context is open; ``app.server.serve`` opens and checks it.
 
     Attributes:
         ended: name of the first loop that ended although nobody stopped it, empty while there is none. Whoever runs the

@@ -59,9 +59,9 @@ def serve(
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     with listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(uvicorn.Server(config), listener, client=client or nullcontext(), loops=loops))
+    log.info("stopped")
     if loops.ended:
         raise IrsaError(f"expected the loop {loops.ended} to run until the end, it ended; the log above says why")
-    log.info("stopped")
 
 
 async def _serve(

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from app import logs
+from app.errors import IrsaError
 from app.loops import BackgroundLoops
 from app.server import serve
 
@@ -43,5 +44,7 @@ loops = BackgroundLoops({"steady": steady, "ending": ending})
 
 if __name__ == "__main__":
     logs.configure(log_format="json", level="info")
-    serve(Starlette(routes=[Route("/{how}", end)]), host="127.0.0.1", port=0, tls=None, around=loops)
-    sys.exit(1 if loops.ended else 0)
+    try:
+        serve(Starlette(routes=[Route("/{how}", end)]), host="127.0.0.1", port=0, tls=None, loops=loops)
+    except IrsaError:
+        sys.exit(1)
