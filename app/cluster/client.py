@@ -157,9 +157,8 @@ class KubernetesApi:
         """Return one page of a LIST; see `ServiceAccountApi`."""
         query = [("limit", str(limit))] + ([("continue", continue_token)] if continue_token else [])
         response = await self._get("list", "PartialObjectMetadataList", query, within=self._list_timeout)
-        async with response:
-            with self._errors_as_ours():
-                body = await _read(response, MAX_PAGE_BYTES)
+        with _left(response), self._errors_as_ours():
+            body = await _read(response, MAX_PAGE_BYTES)
         if len(body) > MAX_PAGE_BYTES:
             raise PageTooLargeError(f"expected a page of at most {MAX_PAGE_BYTES} bytes for {limit} objects, got more")
         return body
@@ -174,16 +173,21 @@ class KubernetesApi:
             ("timeoutSeconds", str(timeout_seconds)),
         ]
         response = await self._get("watch", "PartialObjectMetadata", query, within=self._watch_timeout)
-        try:
+        with _left(response):
             async with aclosing(self._lines(response)) as lines:
                 yield lines
-        finally:
-            response.close()
 
     async def _lines(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
         while True:
-            with self._errors_as_ours():
-                line = await response.content.readline()
+            try:
+                with self._errors_as_ours():
+                    line = await response.content.readline()
+            except ClusterError as error:
+                if isinstance(error.__cause__, aiohttp.SocketTimeoutError):
+                    # Not only a dead connection is silent. An API restored from a backup counts from an older version:
+                    # it accepts a watch from ours and says nothing before it has caught up (seen). A list finds out.
+                    raise ExpiredError(f"expected {self._host} to send bookmarks, got silence") from error
+                raise
             if not line:
                 return
             yield line
@@ -209,7 +213,7 @@ class KubernetesApi:
             raise
         response: aiohttp.ClientResponse = answer.response
         if response.status != HTTPStatus.OK:
-            async with response:
+            with _left(response):
                 await self._refuse(verb, response)
         return response
 
@@ -261,6 +265,21 @@ class KubernetesApi:
         except _FAILURES as error:
             said = shown(str(error) or type(error).__name__, MESSAGE_CHARACTERS)
             raise ClusterError(f"expected {self._host} to answer, got {said}") from error
+
+
+@contextmanager
+def _left(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Leave *response* behind, read to its end or not.
+
+    One that was not is cut off: TLS would wait half a minute for the other side's goodbye, longer than we may live.
+    """
+    try:
+        yield
+    finally:
+        connection = response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        response.close()
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

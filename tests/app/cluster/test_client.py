@@ -1,8 +1,11 @@
 import asyncio
 import datetime as dt
+import gc
+import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -229,10 +232,12 @@ async def test_nobody_there(tmp_path: Path) -> None:
         await list_once(fake, tmp_path)
 
 
-async def test_watch_that_falls_silent_is_taken_for_dead(tmp_path: Path) -> None:
+async def test_watch_that_falls_silent_lists_anew(tmp_path: Path) -> None:
     async with FakeApi().serving() as fake:
-        with pytest.raises(ClusterError, match=f"^expected {fake.url} to answer, got .*[Tt]imeout"):
+        with pytest.raises(ExpiredError) as caught:
             await watch_once(fake, tmp_path, silent_seconds=0.2)
+
+    assert str(caught.value) == f"expected {fake.url} to send bookmarks, got silence"
 
 
 async def test_connection_that_leads_nowhere_is_given_up(tmp_path: Path) -> None:
@@ -448,3 +453,38 @@ async def test_server_of_another_ca_is_refused_until_the_ca_is_replaced(tmp_path
         await api.list_page(limit=1, continue_token="")
 
     assert [request["token"] for request in fake.requests] == ["first"]
+
+
+@contextmanager
+def server_without_manners(tls: ssl.SSLContext) -> Iterator[FakeApi]:
+    """Answers one watch, and then neither reads nor says goodbye."""
+    done = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with tls.wrap_socket(connection, server_side=True) as secured:
+            secured.recv(65_536)
+            secured.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            done.wait()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield FakeApi(url=f"https://127.0.0.1:{listener.getsockname()[1]}")
+        finally:
+            done.set()
+            thread.join()
+
+
+def test_watch_that_is_left_leaves_no_connection_behind(tmp_path: Path) -> None:
+    pod = Pod(tmp_path)
+
+    async def look_and_leave(fake: FakeApi) -> None:
+        async with pod.api(fake) as api, api.watch("1", timeout_seconds=300):
+            pass
+
+    with server_without_manners(pod.server_tls()) as fake:
+        asyncio.run(look_and_leave(fake))
+        gc.collect()  # an open transport would complain now, and pytest make an error of it

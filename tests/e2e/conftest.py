@@ -1,0 +1,38 @@
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.kubectl import Kubectl
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """The kubeconfig of a cluster in which tests may make and remove what they like."""
+    file = os.environ.get("IRSA_TEST_KUBECONFIG")
+    if not file:
+        pytest.skip("IRSA_TEST_KUBECONFIG names no test cluster")
+    return Path(file)
+
+
+@pytest.fixture(scope="session")
+def kubectl(kubeconfig: Path) -> Kubectl:
+    return Kubectl(kubeconfig)
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A namespace of this test's own; its random name is free for cluster-wide objects as well."""
+    name = f"irsa-test-{secrets.token_hex(4)}"
+    kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    # Some test clusters have no controller that empties a namespace.
+    kubectl("delete", "serviceaccount", "--all", "--wait=false", "--namespace", name)
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
