@@ -127,14 +127,17 @@ class ApiSource:
         """
         began, events = self._clock(), 0
         timeout = round(WATCH_SECONDS * (1 + self._random()))
+        confirmed = self._heard
         async with self._api.watch(self._resource_version, timeout_seconds=timeout) as lines:
             self._heard = self._clock()
             async for line in lines:
                 outcome = apply(self._snapshot, line, keep=self._keep)
                 if isinstance(outcome, Relist):
+                    # kube-apiserver may answer 200 first and say then that our version is too old.
+                    self._heard = confirmed
                     raise ExpiredError(outcome.reason)
                 self._resource_version = outcome.resource_version
-                self._heard = self._clock()
+                self._heard = confirmed = self._clock()
                 events += 1
                 if events % EVENTS_A_TURN == 0:
                     await asyncio.sleep(0)

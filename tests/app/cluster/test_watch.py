@@ -279,6 +279,25 @@ async def test_age_grows_while_the_api_refuses() -> None:
     assert ages == [pytest.approx(0.8), pytest.approx(2.4)]
 
 
+async def test_answer_that_turns_out_to_be_an_error_does_not_count() -> None:
+    ages: list[float] = []
+    clock = ManualClock()
+
+    async def sleep(seconds: float) -> None:
+        ages.append(subject.age(clock()))
+        await clock.sleep(seconds)
+
+    api = ScriptedApi(
+        lists=[page("5"), page("9")],
+        watches=[[event("BOOKMARK", "6")], [lambda: pass_time(clock, 60.0), EXPIRED_EVENT]],
+    )
+    subject = source(api, clock, sleep=sleep)
+
+    await play(subject, api)
+
+    assert ages == [60.0]
+
+
 async def test_list_is_as_old_as_its_first_page() -> None:
     ages: list[float] = []
     clock = ManualClock()
