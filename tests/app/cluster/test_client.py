@@ -3,6 +3,8 @@ import datetime as dt
 import gc
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -52,6 +54,15 @@ async def following(fake: FakeApi, folder: Path, *, page_size: int = 500) -> Asy
 def role(source: ApiSource, name: str) -> str | None:
     found = source.get("shop", name)
     return None if found is None else found.annotations.get(ROLE_ARN, "")
+
+
+def test_no_model_of_kubernetes_is_loaded() -> None:
+    """250 of them are 25 MB and most of a second, and one name too many in an import brings them all."""
+    script = "import sys, app.cluster.client; print([name for name in sys.modules if '.models.' in name])"
+
+    output = subprocess.check_output([sys.executable, "-c", script], text=True)  # noqa: S603 - our own words
+
+    assert output == "[]\n"
 
 
 async def test_service_accounts_arrive_change_and_vanish(tmp_path: Path) -> None:
