@@ -36,6 +36,10 @@ class Quiet:
     def refused(self, refusals: Sequence[Refusal]) -> None:
         """Say nothing."""
 
+    def blamed(self, process: str, lines: Sequence[str]) -> None:
+        """Print the last lines of a process, for a person who reads the log of the program."""
+        print(f"the last lines of {process}:", plain("\n".join(lines)), sep="\n", file=sys.stderr)
+
     def kept(self, running: Running, report: Report, folder: Path) -> None:
         """Print the report now: who reads it will stop us by a signal."""
         self._print(report)
@@ -43,8 +47,6 @@ class Quiet:
 
     def finish(self, report: Report) -> None:
         """Print the report, once."""
-        if report.log:
-            print(plain("\n".join(report.log)), file=sys.stderr)
         if not self._is_printed:
             self._print(report)
 

@@ -30,7 +30,6 @@ def run(host: Host, *, weed: Path, keep: bool) -> Report:
     """
     story = Story(host)
     error: IrsaError | None = None
-    log: list[str] = []
     with (
         Signals() as signals,
         tempfile.TemporaryDirectory(prefix="irsa-demo-") as name,
@@ -42,7 +41,8 @@ def run(host: Host, *, weed: Path, keep: bool) -> Report:
                 running = Steps(story=story, processes=processes, folder=folder, weed=weed).run()
             except IrsaError as caught:
                 error = caught
-                log = caught.process.tail() if isinstance(caught, ProcessError) else []
+                if isinstance(caught, ProcessError):
+                    host.blamed(caught.process.name, caught.process.tail())
             else:
                 if keep:
                     host.kept(running, story.report(), folder)
@@ -51,7 +51,7 @@ def run(host: Host, *, weed: Path, keep: bool) -> Report:
             stopped = processes.stop()
             shutil.rmtree(folder)
             note.detail = f"{stopped} processes stopped, nothing left behind"
-    return story.report(error, log)
+    return story.report(error)
 
 
 def _wait_for_interrupt() -> None:

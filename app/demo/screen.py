@@ -79,6 +79,11 @@ class Screen:
             self._indented(Text.assemble(each.title, ": ", (plain(each.code), "yellow")))
             self._indented(Text(plain(each.message), "dim"), by=2 * INDENT)
 
+    def blamed(self, process: str, lines: Sequence[str]) -> None:
+        """Print the last lines of a process."""
+        self._indented(Text(f"the last lines of {process}:"))
+        self._indented(Text(plain("\n".join(lines)), "dim"), by=2 * INDENT)
+
     def kept(self, running: Running, report: Report, folder: Path) -> None:
         """Print how to talk to what keeps running."""
         del report
@@ -87,9 +92,6 @@ class Screen:
 
     def finish(self, report: Report) -> None:
         """Print how it ended."""
-        if report.log:
-            self._indented(Text("its last lines:"))
-            self._indented(Text(plain("\n".join(report.log)), "dim"), by=2 * INDENT)
         self._print(Text())
         verdict = ("The whole chain works, in ", "bold green") if report.ok else ("It failed, after ", "bold red")
         self._print(Text.assemble(verdict, (f"{report.seconds:.1f} s", verdict[1]), "."))

@@ -65,7 +65,6 @@ class Report:
         identity: UserId, Account and Arn that the pod had; empty where it came to none.
         refusals: in order.
         error: what ended it early.
-        log: the last lines of the process that it is about.
     """
 
     seconds: float
@@ -73,7 +72,6 @@ class Report:
     identity: Mapping[str, str]
     refusals: Sequence[Refusal]
     error: IrsaError | None = None
-    log: Sequence[str] = ()
 
     @property
     def ok(self) -> bool:
@@ -113,6 +111,9 @@ class Audience(Protocol):
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
         """See what became of the pods that must not get the role."""
+
+    def blamed(self, process: str, lines: Sequence[str]) -> None:
+        """See the last lines of the process because of which a step did not do what it should."""
 
 
 @dataclass(slots=True)
@@ -154,13 +155,12 @@ class Story:
             raise problem from error
         end(note.detail, ok=True)
 
-    def report(self, error: IrsaError | None = None, log: Sequence[str] = ()) -> Report:
-        """Return all of it; *error* is what ended it early, and *log* what the process concerned had to say."""
+    def report(self, error: IrsaError | None = None) -> Report:
+        """Return all of it; *error* is what ended it early."""
         return Report(
             seconds=time.monotonic() - self.began,
             steps=tuple(self.steps),
             identity=self.answer.identity if self.answer else {},
             refusals=tuple(self.refusals),
             error=error,
-            log=tuple(log),
         )

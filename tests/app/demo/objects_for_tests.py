@@ -52,10 +52,11 @@ def patched_pod() -> Object:
 
 
 class Listener:
-    """An `Audience` that remembers the steps."""
+    """A `Host` that remembers the steps, and whose fault it was."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
+        self.blame: dict[str, Sequence[str]] = {}
 
     def began(self, title: str) -> None:
         """Forget it."""
@@ -72,6 +73,10 @@ class Listener:
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
         """Forget it."""
+
+    def blamed(self, process: str, lines: Sequence[str]) -> None:
+        """Remember it."""
+        self.blame[process] = lines
 
     def kept(self, running: object, report: Report, folder: object) -> None:
         """Forget it."""

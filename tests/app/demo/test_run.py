@@ -20,6 +20,6 @@ def test_a_server_that_ends_fails_the_demo_by_name_and_nothing_stays(
     assert [(step.name, step.ok) for step in report.steps[-2:]] == [("servers", False), ("stop", True)]
     assert report.steps[-2].detail == "seaweedfs: expected it to be ready, got its end with status 2"
     assert report.steps[-1].detail == "2 processes stopped, nothing left behind"
-    assert report.log[0].startswith("Unknown option: -l")
+    assert listener.blame["seaweedfs"][0].startswith("Unknown option: -l")
     assert not report.ok
     assert list(tmp_path.iterdir()) == []

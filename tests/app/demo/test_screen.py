@@ -24,9 +24,9 @@ def printed(width: int, *, failing: bool = False) -> str:
         screen.refused([Refusal(name="n", title="an expired token", expected="E", code="E", message=f"no: {TOKEN}")])
         if failing:
             screen.ended(Step("pod", "Run the pod", ok=False, seconds=1, detail="pod: expected an answer, got none"))
+            screen.blamed("pod", ["line one", f"\x1b]0;title\x07 {TOKEN}"])
         error = DemoError("pod: expected an answer, got none") if failing else None
-        log = ["line one", f"\x1b]0;title\x07 {TOKEN}"] if failing else []
-        screen.finish(Report(seconds=7.05, steps=[], identity={}, refusals=[], error=error, log=log))
+        screen.finish(Report(seconds=7.05, steps=[], identity={}, refusals=[], error=error))
     return output.getvalue()
 
 
@@ -65,5 +65,5 @@ def test_a_failure_shows_step_reason_and_the_last_lines_of_the_process() -> None
     text = printed(80, failing=True)
 
     assert f"✗ Run the pod{' ' * 61}1.00 s\n  pod: expected an answer, got none\n" in text
-    assert "  its last lines:\n    line one\n    \\x1b]0;title\\x07 (token)\n" in text
+    assert "  the last lines of pod:\n    line one\n    \\x1b]0;title\\x07 (token)\n" in text
     assert text.endswith("\nIt failed, after 7.0 s.\n")

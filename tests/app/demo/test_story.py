@@ -54,7 +54,7 @@ def test_a_step_that_fails_says_what_came_and_ends_the_story() -> None:
     with pytest.raises(DemoError) as caught, story.step("pod", "Run the pod"):
         raise DemoError("pod: expected an answer, got nothing")
 
-    report = story.report(caught.value, ["last line"])
+    report = story.report(caught.value)
 
     assert not report.ok
     assert [(step.name, step.ok, step.detail) for step in listener.steps] == [
@@ -62,7 +62,6 @@ def test_a_step_that_fails_says_what_came_and_ends_the_story() -> None:
     ]
     assert report.document()["ok"] is False
     assert report.document()["identity"] == {}
-    assert report.log == ("last line",)
 
 
 def test_a_machine_that_fails_is_one_line_too() -> None:
