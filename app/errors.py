@@ -5,21 +5,25 @@
     IrsaError                   (oidc.errors)
     ├── ConfigurationError      (oidc.errors) the operator must change something: exit 2
     │   └── ManifestError       a YAML document that we cannot read
-    ├── BadReview               a body that is no AdmissionReview we could answer: HTTP 400
+    ├── BadReviewError          a body that is no AdmissionReview we could answer: HTTP 400
     ├── ClusterError            the Kubernetes API cannot be reached or refused us; tried again with backoff
+    │   ├── ExpiredError        there is no going on from what we know: list anew
+    │   └── PageTooLargeError   a page of a list has more bytes than we are willing to hold: ask for less
     └── DemoError               a step of the demo did not do what it should
 """
 
 from oidc.errors import ConfigurationError, IrsaError, KeyFileError
 
 __all__ = [
-    "BadReview",
+    "BadReviewError",
     "ClusterError",
     "ConfigurationError",
     "DemoError",
+    "ExpiredError",
     "IrsaError",
     "KeyFileError",
     "ManifestError",
+    "PageTooLargeError",
 ]
 
 
@@ -27,12 +31,20 @@ class ManifestError(ConfigurationError):
     """A YAML document that we cannot read."""
 
 
-class BadReview(IrsaError):  # noqa: N818 - the name of a thing that arrives, as in HTTP's BadRequest
+class BadReviewError(IrsaError):
     """A body that is no AdmissionReview that could be answered: there is no uid to answer to."""
 
 
 class ClusterError(IrsaError):
     """The Kubernetes API cannot be reached or refused us. Transient: loops try again with backoff."""
+
+
+class ExpiredError(ClusterError):
+    """There is no going on from the state that we know: list anew. HTTP 410, or an event that we cannot read."""
+
+
+class PageTooLargeError(ClusterError):
+    """A page of a LIST has more bytes than we are willing to hold: ask for fewer objects at once."""
 
 
 class DemoError(IrsaError):

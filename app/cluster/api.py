@@ -4,16 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from app.errors import ClusterError
-
-
-class ExpiredError(ClusterError):
-    """There is no going on from the state that we know: list anew. HTTP 410, or an event that we cannot read."""
-
-
-class PageTooLargeError(ClusterError):
-    """A page of a LIST has more bytes than we are willing to hold: ask for fewer objects at once."""
-
 
 class ServiceAccountApi(Protocol):
     """Reads the metadata of all ServiceAccounts of a cluster."""

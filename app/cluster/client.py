@@ -23,9 +23,8 @@ from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from kubernetes.aio.config.kube_config import KubeConfigLoader
 
-from app.cluster.api import ExpiredError, PageTooLargeError
 from app.cluster.events import MESSAGE_CHARACTERS
-from app.errors import ClusterError, ConfigurationError
+from app.errors import ClusterError, ConfigurationError, ExpiredError, PageTooLargeError
 from app.text import shown
 
 SERVICE_ACCOUNTS: Final = "/api/v1/serviceaccounts"

@@ -12,12 +12,12 @@ from typing import Final, NoReturn
 
 import structlog
 
-from app.cluster.api import ExpiredError, PageTooLargeError, ServiceAccountApi
+from app.cluster.api import ServiceAccountApi
 from app.cluster.backoff import Backoff
 from app.cluster.events import Relist, add_page, apply
 from app.cluster.objects import ServiceAccount
 from app.cluster.source import Snapshot
-from app.errors import ClusterError
+from app.errors import ClusterError, ExpiredError, PageTooLargeError
 
 PAGE_SIZE: Final = 500
 """Objects a page, as client-go's pager: some 300 kB of JSON, decoded in about a millisecond."""

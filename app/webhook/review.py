@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from app.errors import BadReview
+from app.errors import BadReviewError
 from app.text import shown
 from app.webhook.decision import Decision, Reason, Subject, malformed
 from app.webhook.inject import MalformedPodError, Object
@@ -73,15 +73,15 @@ def parse(body: bytes) -> Review:
     """Return the review in *body*.
 
     Raises:
-        BadReview: there is no ``request.uid``, so there is nothing to answer to.
+        BadReviewError: there is no ``request.uid``, so there is nothing to answer to.
     """
     try:
         envelope = _envelope.decode(body)
     except _UNREADABLE as error:
-        raise BadReview(f"expected an AdmissionReview with a request, got {_problem(error)}") from error
+        raise BadReviewError(f"expected an AdmissionReview with a request, got {_problem(error)}") from error
     uid = envelope.request.uid
     if not isinstance(uid, str) or not uid:
-        raise BadReview("expected an AdmissionReview with a string request.uid, got none")
+        raise BadReviewError("expected an AdmissionReview with a string request.uid, got none")
     version = envelope.version if isinstance(envelope.version, str) and envelope.version in VERSIONS else V1
     return Review(uid, version, envelope.request)
 

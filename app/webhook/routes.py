@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.cluster.objects import ServiceAccount
 from app.cluster.source import ServiceAccountSource
-from app.errors import BadReview
+from app.errors import BadReviewError
 from app.webhook import review as reviews
 from app.webhook.decision import Decision, Policy, Subject, decide
 from app.webhook.metrics import WebhookMetrics
@@ -50,7 +50,7 @@ class MutateEndpoint:
             body = await _body(receive)
             started = time.perf_counter()
             review = reviews.parse(body)
-        except (_HttpError, BadReview) as error:
+        except (_HttpError, BadReviewError) as error:
             status = error.status if isinstance(error, _HttpError) else 400
             self._metrics.refused(status)
             log.warning("review_refused", status=status, problem=str(error))

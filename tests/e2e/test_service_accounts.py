@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.cluster.api import ExpiredError, ServiceAccountApi
+from app.cluster.api import ServiceAccountApi
 from app.cluster.client import KubernetesApi, from_kubeconfig
 from app.cluster.events import Relist, apply
 from app.cluster.source import Snapshot
 from app.cluster.watch import ApiSource
-from app.errors import ClusterError
+from app.errors import ClusterError, ExpiredError
 from tests.app.cluster.eventually import eventually
 from tests.e2e.kubectl import Kubectl
 

@@ -15,10 +15,9 @@ import msgspec
 import pytest
 import trustme
 
-from app.cluster.api import ExpiredError, PageTooLargeError
 from app.cluster.client import KubernetesApi, from_kubeconfig, in_cluster
 from app.cluster.watch import ApiSource
-from app.errors import ClusterError, ConfigurationError
+from app.errors import ClusterError, ConfigurationError, ExpiredError, PageTooLargeError
 from tests.app.cluster.eventually import eventually
 from tests.app.cluster.fake_api import EXPIRED, FakeApi, status
 

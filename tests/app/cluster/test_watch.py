@@ -7,10 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from app.cluster.api import ExpiredError, PageTooLargeError, ServiceAccountApi
+from app.cluster.api import ServiceAccountApi
 from app.cluster.source import ServiceAccountSource
 from app.cluster.watch import ApiSource
-from app.errors import ClusterError
+from app.errors import ClusterError, ExpiredError, PageTooLargeError
 from tests.app.cluster.scripted_api import ManualClock, ScriptedApi, event, page
 
 pytestmark = pytest.mark.anyio

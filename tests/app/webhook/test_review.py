@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import BadReview
+from app.errors import BadReviewError
 from app.webhook import review as reviews
 from app.webhook.decision import Decision, Reason, Subject
 from app.webhook.inject import MalformedPodError
@@ -119,7 +119,7 @@ def test_wrong_type_is_warned_of_with_its_place() -> None:
     ],
 )
 def test_body_without_a_uid_is_refused_in_one_line(data: bytes, message: str | None) -> None:
-    with pytest.raises(BadReview) as caught:
+    with pytest.raises(BadReviewError) as caught:
         reviews.parse(data)
 
     assert message is None or str(caught.value) == message
