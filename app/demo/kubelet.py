@@ -60,8 +60,15 @@ def plan(pod: Object, *, config_maps: ConfigMaps, root: Path) -> Plan:
     """Return what the one container of *pod* needs, with *root* for the root of its file system.
 
     Raises:
-        DemoError: the pod wants something that this kubelet does not know.
+        DemoError: the pod wants something that this kubelet does not know, or kube-apiserver would not have taken it.
     """
+    try:
+        return _plan(pod, config_maps, root)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DemoError(f"kubelet: expected a pod that kube-apiserver takes, got a {type(error).__name__}") from error
+
+
+def _plan(pod: Object, config_maps: ConfigMaps, root: Path) -> Plan:
     spec = pod["spec"]
     if len(spec["containers"]) != 1 or spec.get("initContainers"):
         raise DemoError("kubelet: expected a pod with one container, got more")

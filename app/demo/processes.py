@@ -157,17 +157,16 @@ class Processes:
             self._children.append(child)
         return child
 
-    def stop(self, *children: Process) -> int:
-        """Stop *children*, or all of them, and return how many had not ended by themselves."""
-        stopping = children or tuple(self._children)
-        running = sum(child.status() is None for child in stopping)
+    def stop(self) -> int:
+        """Stop all children, and return how many had not ended by themselves."""
         with self._signals.held():
-            for child in stopping:
+            running = sum(child.status() is None for child in self._children)
+            for child in self._children:
                 child.ask_to_end()
             asked = time.monotonic()
-            for child in stopping:
+            for child in self._children:
                 child.end(asked + child.grace)
-            self._children = [child for child in self._children if child not in stopping]
+            self._children.clear()
         return running
 
 
@@ -191,7 +190,11 @@ def wait(process: Process, is_done: Callable[[], bool], *, what: str, seconds: f
 
 
 def bare_environment(home: Path) -> dict[str, str]:
-    """Return what a child needs to find programs, and our Python its packages, with *home* as an empty home."""
+    """Return what a child needs to find programs, and our Python its packages.
+
+    Args:
+        home: its home, and its place for temporary files.
+    """
     binaries = Path(sys.executable).parent
     environment = {"PATH": os.pathsep.join((str(binaries), os.defpath)), "HOME": str(home), "TMPDIR": str(home)}
     if site.ENABLE_USER_SITE:

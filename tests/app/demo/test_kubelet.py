@@ -118,6 +118,19 @@ def test_a_volume_that_the_examples_have_not_is_refused(volume: dict[str, Any]) 
         kubelet.plan(pod, config_maps=CONFIG_MAPS, root=Path("/r"))
 
 
+@pytest.mark.parametrize(
+    "container",
+    [
+        pytest.param({"command": None}, id="no-command"),
+        pytest.param({"volumeMounts": [{"name": "missing", "mountPath": "/m"}]}, id="no-such-volume"),
+        pytest.param({"env": ["A=1"]}, id="env-of-another-type"),
+    ],
+)
+def test_a_pod_that_kube_apiserver_would_not_take_is_one_line(container: dict[str, Any]) -> None:
+    with pytest.raises(DemoError, match=r"^kubelet: expected a pod that kube-apiserver takes, got a \w+Error$"):
+        kubelet.plan(changed(**container), config_maps=CONFIG_MAPS, root=Path("/r"))
+
+
 def test_a_second_container_is_refused() -> None:
     pod = patched_pod()
     pod["spec"]["initContainers"] = [{"name": "first"}]
