@@ -10,6 +10,7 @@ from app.demo.kubelet import ConfigMaps, Mint
 from app.demo.processes import Process, Processes, wait
 from app.demo.story import Refusal
 from app.demo.tokens import TokenApi
+from app.errors import DemoError
 from oidc.keys import generate
 
 Object = dict[str, Any]
@@ -88,14 +89,26 @@ def run_all(
     return [_refusal(attempt, child) for attempt, child in zip(attempts, children, strict=True)]
 
 
+def check(results: Sequence[Refusal]) -> None:
+    """Pass if every pod was refused, and for the reason that it should be refused for.
+
+    Raises:
+        DemoError: one was not; it says which, and what came.
+    """
+    for each in results:
+        if not each.ok:
+            got = f"{each.code}: {each.message}" if each.code else each.message
+            raise DemoError(f"{each.name}: expected {each.expected}, got {got}")
+
+
 def _refusal(attempt: Attempt, process: Process) -> Refusal:
     # A program that was not refused prints its answer and goes on for ever.
     wait(process, lambda: process.status() is not None or "\n" in process.stdout(), what="be refused")
     failure = program.failure(process.stderr())
     if program.answer(process.stdout()) is not None:
-        code, message = "", "it got the role"
+        code, message = "", "the role"
     elif failure is None:
-        code, message = "", f"it ended with status {process.status()} and no error message"
+        code, message = "", f"its end with status {process.status()} and no error message"
     else:
         code, message = failure.code, failure.message
     return Refusal(name=attempt.name, title=attempt.title, expected=attempt.expected, code=code, message=message)

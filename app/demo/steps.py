@@ -161,10 +161,7 @@ class Steps:
                 folder=self.folder / "pods",
                 config_maps=application.config_maps,
             )
-            for each in results:
-                if not each.ok:
-                    got = f"{each.code}: {each.message}" if each.code else each.message
-                    raise DemoError(f"{each.name}: expected {each.expected}, got {got}")
+            refusals.check(results)
             note.detail = f"{len(results)} pods, each refused for the right reason"
         self.story.audience.refused(results)
 
