@@ -68,9 +68,7 @@ def test_each_attempt_has_one_thing_wrong_with_its_token() -> None:
     ("program", "code", "message"),
     [
         pytest.param("raise PermissionError('no')", "PermissionError", "no", id="refused"),
-        pytest.param(
-            f"import time; print({ANSWER!r}, flush=True); time.sleep(600)", "", "the role", id="not-refused"
-        ),
+        pytest.param(f"import time; print({ANSWER!r}, flush=True); time.sleep(600)", "", "the role", id="not-refused"),
         pytest.param("", "", "its end with status 0 and no error message", id="silent"),
     ],
 )
