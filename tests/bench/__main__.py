@@ -49,14 +49,16 @@ def main() -> int:
     arguments = _arguments()
     for number in STOPS:
         signal.signal(number, _stop)
-    about = {"machine": report.machine()}
+    machine = report.machine()
     effort = QUICK if arguments.quick else FULL
     with tempfile.TemporaryDirectory(prefix="irsa-bench-") as folder:
         driver = Driver(arguments.driver, folder=Path(folder))
         rows = _measure(Path(folder), driver=driver, effort=effort)
-    report.write_json(arguments.json, rows, about=about | {"driver": driver.name, "connections": load.CONNECTIONS})
-    title = f"irsa bench: {load.CONNECTIONS} connections over TLS from {driver.name}"
-    report.console().print(report.table(rows, title=title))
+    about = {"machine": machine, "driver": driver.name, "connections": load.CONNECTIONS}
+    report.write_json(arguments.json, rows, about=about)
+    busy = f"{machine['cores']} cores, load average {machine['load_average_before'][0]} before"
+    title = f"irsa bench: {load.CONNECTIONS} connections over TLS from {driver.name}; {busy}"
+    report.show(rows, title=title)
     return 1 if any(row.problem for row in rows) else 0
 
 
@@ -70,7 +72,9 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures speed and memory of irsa.")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs: a minute and a half, not five")
-    parser.add_argument("--json", type=Path, default=ROOT / "bench.json", metavar="FILE", help="default: bench.json")
+    parser.add_argument(
+        "--json", type=Path, default=ROOT / "bench.json", metavar="FILE", help="default: bench.json beside README.md"
+    )
     parser.add_argument("--driver", choices=["wrk", "python"], help="what sends reviews; default: wrk where it is")
     return parser.parse_args()
 

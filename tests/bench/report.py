@@ -19,6 +19,11 @@ STYLES: Final = {"met": "green", "missed": "bold red", "not measured": "yellow",
 WIDTH: Final = 120
 """Of the table where the output is no terminal."""
 
+NOTE: Final = (
+    "noise: half of the range of the runs, as a part of their median. ratio: ours to the reference's, median of the "
+    "runs, which take turns. MB: 10⁶ bytes."
+)
+
 
 def machine() -> dict[str, Any]:
     """Return what must be known of this machine to compare its numbers with another's."""
@@ -30,14 +35,17 @@ def machine() -> dict[str, Any]:
     }
 
 
-def console() -> Console:
-    """Return where the table goes."""
+def show(rows: Sequence[Row], *, title: str) -> None:
+    """Print the table, and below it what could not be measured and why."""
     terminal = Console()
-    return terminal if terminal.is_terminal else Console(width=WIDTH)
+    output = terminal if terminal.is_terminal else Console(width=WIDTH)
+    output.print(_table(rows, title=title))
+    for row in rows:
+        if row.problem:
+            output.print(Text(f"{row.group}, {row.what}: {row.problem}", style="yellow"))
 
 
-def table(rows: Sequence[Row], *, title: str) -> Table:
-    """Return the rows as a table, with a line between groups."""
+def _table(rows: Sequence[Row], *, title: str) -> Table:
     result = Table("what", title=title, title_justify="left", caption=NOTE, caption_justify="left")
     for name in ("median", "best", "reference", "ratio", "noise", "must"):
         result.add_column(name, justify="right", no_wrap=True)
@@ -49,15 +57,7 @@ def table(rows: Sequence[Row], *, title: str) -> Table:
             result.add_section()
             result.add_row(f"[bold]{group}")
         result.add_row(f"  {row.what}", *_cells(row), f"[{STYLES[row.verdict]}]{row.verdict}")
-        if row.problem:
-            result.add_row(Text(f"    {row.problem}", style="yellow"))
     return result
-
-
-NOTE: Final = (
-    "noise: half of the range of the runs, as a part of their median. ratio: ours to the reference's, median of the "
-    "runs, which take turns. MB: 10⁶ bytes."
-)
 
 
 def _cells(row: Row) -> list[str]:
