@@ -1,0 +1,25 @@
+"""The README says what the code does: its tables are made from the code, and compared."""
+
+from pathlib import Path
+
+from app.settings import InjectionSettings, WebhookSettings
+from app.webhook.decision import Reason
+
+README = Path(__file__).parent.parent.joinpath("README.md").read_text()
+
+
+def settings_table(model: type[InjectionSettings]) -> str:
+    rows = ["| flag | default | what it does |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
+        default = "" if field.default in {None, ()} else str(field.default)
+        text = " ".join((field.description or "").split()).replace("|", "\\|")
+        rows.append(f"| `--{name.replace('_', '-')}` | {f'`{default}`' if default else ''} | {text} |")
+    return "\n".join(rows)
+
+
+def test_settings_table_is_that_of_the_code() -> None:
+    assert settings_table(WebhookSettings) in README
+
+
+def test_every_reason_is_explained() -> None:
+    assert [reason.value for reason in Reason if f"| `{reason.value}` |" not in README] == []
