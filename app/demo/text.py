@@ -3,11 +3,12 @@
 import re
 from typing import Final
 
+from app.text import escaped
+
 _TOKEN: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 """A signed token, as logs and error messages would quote one."""
 
 
 def plain(text: str) -> str:
     """Return *text* with control characters escaped, new lines kept, and tokens hidden."""
-    visible = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
-    return _TOKEN.sub("(token)", visible)
+    return _TOKEN.sub("(token)", escaped(text, but="\n"))
