@@ -8,7 +8,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError
 from cyclopts.config import Env, Yaml
 
 from app.cli import environment, settings_errors
-from app.cli.entry import COMMANDS, GROUPS, ROLES
+from app.cli.commands import COMMANDS, GROUPS, ROLES
 from app.errors import ConfigurationError
 from app.text import shown
 

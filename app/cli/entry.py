@@ -10,27 +10,11 @@ one section a command).
 import difflib
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from importlib import metadata
-from typing import Final
+from collections.abc import Sequence
 
+from app.cli.commands import COMMANDS
 from app.errors import ConfigurationError, IrsaError
 from app.text import shown
-
-COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "webhook": ("app.cli.webhook:webhook", "Serve the mutating admission webhook."),
-    "issuer keygen": ("app.cli.issuer:keygen", "Make a signing key for the cluster's service account tokens."),
-    "issuer render": ("app.cli.issuer:render", "Write discovery document and JWKS to a folder."),
-    "issuer serve": ("app.cli.issuer:serve", "Serve discovery document and JWKS over HTTPS."),
-    "inject": ("app.cli.inject:inject", "Apply the webhook's mutation to YAML, offline."),
-    "demo": ("app.cli.demo:demo", "Run the whole chain on this machine against a real STS."),
-}
-"""Command -> where its function is, and its one line of help. Nothing is imported until the command is known."""
-
-ROLES: Final = frozenset({"webhook", "issuer serve"})
-"""Commands that a cluster runs: every IRSA_* variable of theirs must mean something. A shell may hold anybody's."""
-
-GROUPS: Final[Mapping[str, str]] = {"issuer": "Make and serve the documents that STS trusts."}
 
 
 def main() -> None:
@@ -45,6 +29,8 @@ def run(arguments: Sequence[str]) -> int:
             _print(overview())
             return 0
         if arguments[0] == "--version":
+            from importlib import metadata  # noqa: PLC0415 - 0.03 s that `irsa --help` has no use for
+
             _print(metadata.version("irsa"))
             return 0
         _check_command(arguments[0])

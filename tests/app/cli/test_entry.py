@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from app.cli import entry, environment
+from app.cli.commands import COMMANDS
 from app.errors import ConfigurationError
 
 
@@ -21,12 +22,12 @@ def irsa(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 def test_overview_names_every_command_and_imports_none() -> None:
     page = entry.overview()
 
-    assert all(name in page for name in entry.COMMANDS)
+    assert all(name in page for name in COMMANDS)
     done = irsa("--help")
     assert (done.returncode, done.stdout, done.stderr) == (0, page + "\n", "")
 
 
-@pytest.mark.parametrize("command", entry.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     done = irsa(*command.split(), "--help")
 

@@ -1,0 +1,19 @@
+"""Every command of ``irsa``, said once: for the overview, for the dispatch, and for the tests of both."""
+
+from collections.abc import Mapping
+from typing import Final
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "webhook": ("app.cli.webhook:webhook", "Serve the mutating admission webhook."),
+    "issuer keygen": ("app.cli.issuer:keygen", "Make a signing key for the cluster's service account tokens."),
+    "issuer render": ("app.cli.issuer:render", "Write discovery document and JWKS to a folder."),
+    "issuer serve": ("app.cli.issuer:serve", "Serve discovery document and JWKS over HTTPS."),
+    "inject": ("app.cli.inject:inject", "Apply the webhook's mutation to YAML, offline."),
+    "demo": ("app.cli.demo:demo", "Run the whole chain on this machine against a real STS."),
+}
+"""Command -> where its function is, and its one line of help. Nothing is imported until the command is known."""
+
+ROLES: Final = frozenset({"webhook", "issuer serve"})
+"""Commands that a cluster runs: every IRSA_* variable of theirs must mean something. A shell may hold anybody's."""
+
+GROUPS: Final[Mapping[str, str]] = {"issuer": "Make and serve the documents that STS trusts."}
