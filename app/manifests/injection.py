@@ -1,0 +1,123 @@
+"""Manifests and ServiceAccounts -> the manifests as the webhook would have them, and what to tell the user. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from app.cluster.manifests import Document, service_accounts_in
+from app.cluster.source import Snapshot
+from app.manifests import patching, positions
+from app.manifests.documents import Manifest
+from app.manifests.edits import UneditableError
+from app.manifests.workloads import Workload, workloads
+from app.text import shown
+from app.webhook.decision import Decision, Policy, Reason, decide, malformed
+from app.webhook.inject import MalformedPodError, Operation
+
+HOLD_SERVICE_ACCOUNTS: Final = ("List", "ServiceAccount", "ServiceAccountList")
+
+UNEDITABLE: Final = "left alone: write out its aliases, or give each key a line of its own, and try again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """A file after the injection: its *text*, and a line for each thing that its user should know."""
+
+    text: str
+    notices: tuple[str, ...] = ()
+
+
+def service_accounts(manifests: Iterable[Manifest], *, policy: Policy, namespace: str) -> Snapshot:
+    """Return the ServiceAccounts in *manifests*; those that name no namespace are in *namespace*.
+
+    Raises:
+        ManifestError: one of them could never be created.
+    """
+    documents = [
+        replace(document, content=_placed(document.content, namespace))
+        for manifest in manifests
+        for document in manifest.documents
+        if isinstance(document.content, dict) and document.content.get("kind") in HOLD_SERVICE_ACCOUNTS
+    ]
+    return service_accounts_in(documents, keep=policy.vocabulary.concerns)
+
+
+def inject(manifest: Manifest, known: Snapshot, *, policy: Policy, namespace: str) -> Injected:
+    """Return *manifest* with what the webhook would add to the pods in it.
+
+    Args:
+        manifest: the file.
+        known: the ServiceAccounts. A pod whose ServiceAccount is not among them is left alone.
+        policy: the operator's choices.
+        namespace: where objects go that name no namespace.
+    """
+    outcomes = [_decisions(document, known, policy=policy, namespace=namespace) for document in manifest.documents]
+    text, uneditable = _patched(manifest, [_operations(outcome) for outcome in outcomes])
+    notices = [
+        f"{workload}: {line}"
+        for index, outcome in enumerate(outcomes)
+        for workload, decision in outcome
+        for line in (*decision.warnings, *((UNEDITABLE,) if decision.operations and index in uneditable else ()))
+    ]
+    return Injected(text=text, notices=tuple(notices))
+
+
+_Decided = tuple[Workload, Decision]
+
+
+def _decisions(document: Document, known: Snapshot, *, policy: Policy, namespace: str) -> list[_Decided]:
+    if not isinstance(document.content, dict):
+        return []
+    found = workloads(document.content, namespace=namespace)
+    return [(workload, _decide(workload, known, policy=policy)) for workload in found]
+
+
+def _decide(workload: Workload, known: Snapshot, *, policy: Policy) -> Decision:
+    try:
+        subject = workload.subject()
+    except MalformedPodError as error:
+        return malformed(str(error))
+    service_account = known.get(subject.namespace, subject.service_account)
+    if service_account is None:
+        name = shown(f"{subject.namespace}/{subject.service_account}")
+        # The webhook's advice is for a pod that came before its ServiceAccount.
+        text = f"left alone: no manifest has ServiceAccount {name}; name its folder with --service-accounts"
+        return Decision(reason=Reason.SERVICE_ACCOUNT_NOT_FOUND, warnings=(text,))
+    return decide(subject, service_account, pod=lambda: workload.pod, policy=policy)
+
+
+def _operations(outcome: Sequence[_Decided]) -> list[Operation]:
+    return [
+        {**operation, "path": workload.path + operation["path"]}
+        for workload, decision in outcome
+        for operation in decision.operations
+    ]
+
+
+def _patched(manifest: Manifest, operations: Sequence[Sequence[Operation]]) -> tuple[str, set[int]]:
+    """Return the text with *operations* on each document, and which documents cannot be edited."""
+    if not any(operations):
+        return manifest.text, set()
+    pairs = list(zip(manifest.documents, operations, strict=True))
+    if manifest.json:
+        texts = [patching.patched_json(document.content, added) for document, added in pairs]
+        return "\n".join(texts) + ("\n" if manifest.text.endswith("\n") else ""), set()
+    texts = positions.split(manifest.text) if len(pairs) > 1 else [manifest.text]
+    uneditable: set[int] = set()
+    for index, (document, added) in enumerate(pairs):
+        try:
+            texts[index] = patching.patched_yaml(texts[index], document.content, added) if added else texts[index]
+        except UneditableError:
+            uneditable.add(index)
+    return "".join(texts), uneditable
+
+
+def _placed(manifest: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """Return a ServiceAccount or a list of them with *namespace* where it names none."""
+    items = manifest.get("items")
+    if isinstance(items, list):
+        return {**manifest, "items": [_placed(item, namespace) if isinstance(item, dict) else item for item in items]}
+    metadata = manifest.get("metadata")
+    if isinstance(metadata, dict) and not metadata.get("namespace"):
+        return {**manifest, "metadata": {**metadata, "namespace": namespace}}
+    return manifest
