@@ -1,0 +1,102 @@
+"""``irsa inject``."""
+
+import difflib
+import io
+import itertools
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from app.cluster.manifests import DEFAULT_NAMESPACE
+from app.errors import ManifestError
+from app.manifests import documents, injection
+from app.manifests.documents import Manifest
+from app.policy import policy
+from app.settings import InjectionSettings
+
+STDIN: Final = Path("-")
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+def inject(
+    *,
+    file: Annotated[list[Path], Parameter(name=("--file", "-f"), negative=(), allow_leading_hyphen=True)],
+    service_accounts: Path | None = None,
+    namespace: Annotated[str, Parameter(name=("--namespace", "-n"))] = DEFAULT_NAMESPACE,
+    diff: Annotated[bool, Parameter(negative=())] = False,
+    settings: Annotated[InjectionSettings, Parameter(name="*")] | None = None,
+) -> None:
+    """Print manifests with what the webhook would add to the pods and pod templates in them; change no file.
+
+    Whatever else they hold is printed as it is. What was left alone, and why, is said on standard error.
+
+    Args:
+        file: File of YAML or JSON manifests, - for standard input. Repeat it for each file.
+        service_accounts: Folder of manifests to take further ServiceAccounts from; those in the input come first.
+        namespace: Namespace of objects that name none.
+        diff: Print a unified diff instead, and nothing where nothing changes.
+        settings: The webhook's flags that decide about the result.
+    """
+    rules = policy(settings or InjectionSettings())
+    manifests = [_read(path) for path in file]
+    further = [_read(path) for path in _manifests_in(service_accounts)] if service_accounts else []
+    known = injection.service_accounts([*further, *manifests], policy=rules, namespace=namespace)
+    results = [injection.inject(manifest, known, policy=rules, namespace=namespace) for manifest in manifests]
+    for notice in (notice for result in results for notice in result.notices):
+        print(notice, file=sys.stderr)
+    texts = [result.text for result in results]
+    _write(_diffs(manifests, texts) if diff else manifests[0].encode(_stream(manifests, texts)))
+
+
+def _read(path: Path) -> Manifest:
+    try:
+        data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{path}: expected a readable file, got: {error.strerror}") from error
+    return documents.read(data, source="stdin" if path == STDIN else str(path))
+
+
+def _manifests_in(folder: Path) -> list[Path]:
+    """Return the manifests in *folder* and below, in order; those that editors and mounts hide excepted."""
+    try:
+        list(folder.iterdir())
+    except OSError as error:
+        raise ManifestError(f"{folder}: expected a folder of manifests, got: {error.strerror}") from error
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def _stream(manifests: list[Manifest], texts: list[str]) -> str:
+    """Return *texts* behind each other as one stream of documents."""
+    stream = texts[0]
+    for (before, after), text in zip(itertools.pairwise(manifests), texts[1:], strict=True):
+        if not stream.endswith("\n"):
+            stream += "\n"
+        if not (before.json and after.json) and not text.startswith(("---", "%")):
+            stream += "---\n"
+        stream += text
+    return stream
+
+
+def _diffs(manifests: list[Manifest], texts: list[str]) -> bytes:
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for manifest, text in zip(manifests, texts, strict=True)
+        for line in difflib.unified_diff(_lines(manifest.text), _lines(text), manifest.source, manifest.source)
+    ).encode("utf-8", "backslashreplace")
+
+
+def _lines(text: str) -> list[str]:
+    return list(io.StringIO(text, newline="\n"))
+
+
+def _write(output: bytes) -> None:
+    sys.stdout.buffer.write(output)
+    sys.stdout.buffer.flush()
