@@ -5,7 +5,6 @@ JSON is read by a JSON parser: YAML has no tabs between tokens and no surrogate 
 
 import json
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +17,9 @@ ENCODINGS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\
 MAX_VALUES: Final = 1_000_000
 """Values in a document with its aliases written out: more than fit in the 1.5 MiB that etcd takes of an object. Ten
 lines of aliases to aliases can stand for a thousand million."""
+
+MAX_LEVELS: Final = 256
+"""Of nesting, with aliases written out. The deepest schema of a custom resource has some 60."""
 
 MAX_DIGITS: Final = 309
 """Of an integer in JSON, as many as the largest double has; Python itself refuses to read more than 4,300."""
@@ -134,19 +136,35 @@ def _check(document: Document) -> None:
     if content is not None and not isinstance(content, dict):
         kind = "a list" if isinstance(content, list) else "a string" if isinstance(content, str) else "a number"
         raise document.problem(f"expected a Kubernetes object, got {kind}")
-    if _size(content, document, sizes={}) > MAX_VALUES:
+    try:
+        values, levels = _extent(content, document, known={})
+    except RecursionError:
+        values, levels = 0, MAX_LEVELS + 1
+    if levels > MAX_LEVELS:
+        raise document.problem(f"expected at most {MAX_LEVELS} levels of nesting, got more")
+    if values > MAX_VALUES:
         raise document.problem(f"expected at most {MAX_VALUES} values with aliases written out, got more")
 
 
-def _size(value: object, document: Document, *, sizes: dict[int, int]) -> int:
-    """Return how many values *value* is, counting one at each of its places and looking at it once."""
+def _extent(value: object, document: Document, *, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Return how many values *value* is, counting one at each of its places, and how many levels deep.
+
+    Looks at each only once, so that it takes no longer than reading them did.
+    """
     if not isinstance(value, dict | list):
-        return 1
-    known = sizes.get(id(value))
-    if known == 0:
+        return 1, 0
+    extent = known.get(id(value))
+    if extent == _UNKNOWN:
         raise document.problem("expected an alias to another value, got one to a value that it is part of")
-    if known is None:
-        sizes[id(value)] = 0
-        inside: Iterable[object] = value.values() if isinstance(value, dict) else value
-        known = sizes[id(value)] = 1 + sum(_size(one, document, sizes=sizes) for one in inside)
-    return known
+    if extent is None:
+        known[id(value)] = _UNKNOWN
+        values, levels = 1, 0
+        for one in value.values() if isinstance(value, dict) else value:
+            inside, below = _extent(one, document, known=known)
+            values, levels = values + inside, max(levels, below)
+        extent = known[id(value)] = values, levels + 1
+    return extent
+
+
+_UNKNOWN: Final = (0, 0)
+"""The extent of a value that is being looked at."""

@@ -7,6 +7,8 @@ LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
 )
 
+DEEP_ALIASES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{x: *a{n - 1}}}\n" for n in range(1, 300))
+
 
 @pytest.mark.parametrize(
     ("data", "problem"),
@@ -25,6 +27,9 @@ LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
             LAUGHS.encode(),
             "in.yaml:1: expected at most 1000000 values with aliases written out, got more",
             id="billion laughs",
+        ),
+        pytest.param(
+            DEEP_ALIASES.encode(), "in.yaml:1: expected at most 256 levels of nesting, got more", id="deep aliases"
         ),
         pytest.param(
             b"a: &a\n  b: [*a]\n",
@@ -51,6 +56,7 @@ def test_bad_input_is_one_line_with_its_place(data: bytes, problem: str) -> None
         ('{"a": %s}' % ("1" * 5000), "in.json:1: expected JSON, got a number that is out of range"),
         ('{"a": 1}\n{"b": 1}\n[]', "in.json:3: expected a Kubernetes object, got a list"),
         ("a: 1", "in.json:1:1: expected JSON, got: expecting value"),
+        ('{"a": ' * 256 + "1" + "}" * 256, "in.json:1: expected at most 256 levels of nesting, got more"),
         ('{"a": ' * 100_000, "in.json:1: expected JSON, got too many levels of nesting"),
     ],
 )
@@ -79,3 +85,8 @@ def test_document_without_aliases_may_be_as_large_as_it_likes() -> None:
     text = "a:\n" + "- b\n" * 20_000
 
     assert read(text.encode(), source="in.yaml").documents[0].content == {"a": ["b"] * 20_000}
+
+
+def test_document_may_be_as_deep_as_no_schema_is() -> None:
+    for text in ('{"a": ' * 255 + "[]" + "}" * 255, "a: &x {b: 1}\nc: " + "{a: " * 60 + "*x" + "}" * 60):
+        assert len(read(text.encode(), source="in.yaml").documents) == 1
