@@ -27,7 +27,7 @@ MERGE: Final = "<<"
 _DIRECTIVES: Final = re.compile(r"^%.*\n(?:(?:%.*|[ \t]*(?:#.*)?\r?)\n)*\Z", re.MULTILINE)
 _COLON: Final = re.compile(r"[ \t]*:")
 
-# The header and the lines of a block scalar that keeps the blank lines behind it.
+# The header of a block of text that keeps the blank lines behind it.
 _KEEPS_BLANK_LINES: Final = re.compile(r"(?:[&!]\S*[ \t]+)*[|>]\d?\+")
 
 

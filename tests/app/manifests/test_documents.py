@@ -56,7 +56,7 @@ def test_bad_input_is_one_line_with_its_place(data: bytes, problem: str) -> None
         ('{"a": %s}' % ("1" * 5000), "in.json:1: expected JSON, got a number that is out of range"),
         ('{"a": 1}\n{"b": 1}\n[]', "in.json:3: expected a Kubernetes object, got a list"),
         ("a: 1", "in.json:1:1: expected JSON, got: expecting value"),
-        ('{"a": ' * 256 + "1" + "}" * 256, "in.json:1: expected at most 256 levels of nesting, got more"),
+        ('{"a": ' * 257 + "1" + "}" * 257, "in.json:1: expected at most 256 levels of nesting, got more"),
         ('{"a": ' * 100_000, "in.json:1: expected JSON, got too many levels of nesting"),
     ],
 )
