@@ -133,7 +133,8 @@ def _indents(node: Node, above: type[Collection], below_it: type[Node]) -> Itera
         if isinstance(parent, above) and not parent.flow:
             for one in positions.children(parent):
                 in_brackets = isinstance(one, Collection) and one.flow and isinstance(parent, Mapping)
-                if isinstance(one, below_it) and not in_brackets:
+                nothing = one.start == one.end
+                if isinstance(one, below_it) and not in_brackets and not nothing:
                     yield one.column - parent.column
 
 
@@ -174,7 +175,8 @@ class _Editor:
         """Return the edits that put *value* in the place of *node*, a null or ``[]`` in the last of *chain*."""
         parent = chain[-1]
         if isinstance(parent, Mapping) and parent.flow:
-            return [Edit(start=node.start, end=node.end, text=f" {self._flow(value)}", depth=len(chain))]
+            blank = " " if node.start == node.end else ""
+            return [Edit(start=node.start, end=node.end, text=blank + self._flow(value), depth=len(chain))]
         as_there = style(chain)
         lines = rendering.block(value, as_there)
         column = parent.column + as_there.sequence
@@ -202,7 +204,7 @@ class _Editor:
         return rendering.flow(value, as_json=self._as_json)
 
     def _line_above(self, position: int) -> int:
-        """Return the end of the line above the one of *position* and above its comments, which belong to it."""
+        """Return where the line above that of *position* begins, and above its comments, which belong to it."""
         start = self._text.rfind("\n", 0, position) + 1
         while start > 0:
             end = start - 1
