@@ -82,8 +82,12 @@ class Server:
 
 
 def environment() -> dict[str, str]:
-    """Return our environment without settings that somebody's shell has for irsa."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("IRSA_")}
+    """Return our environment without somebody's settings for irsa and for Python.
+
+    Of the latter PYTHONDONTWRITEBYTECODE matters: with it, a checkout compiles itself at every start, which an
+    installed package does not.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith(("IRSA_", "PYTHON"))}
 
 
 @contextmanager
