@@ -5,14 +5,13 @@ Event names are constants, facts are fields, identifiers and never objects: no p
 
 import logging
 import sys
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-Format = Literal["json", "console"]
-Level = Literal["debug", "info", "warning", "error"]
+from app.settings import Format, Level
 
 TALKATIVE: Final = ("aiohttp", "asyncio", "boto3", "botocore", "grpc", "kubernetes", "s3transfer", "urllib3")
 """Loggers that stay at INFO whatever our level is: at DEBUG botocore logs tokens and secret keys (seen)."""
@@ -30,22 +29,24 @@ def configure(*, log_format: Format, level: Level) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
+    final: list[Processor]
+    loggers: structlog.BytesLoggerFactory | structlog.PrintLoggerFactory
     if log_format == "json":
-        final: list[Processor] = [
-            structlog.processors.ExceptionRenderer(tracebacks),
-            structlog.processors.JSONRenderer(serializer=_json),
-        ]
+        exceptions = structlog.processors.ExceptionRenderer(tracebacks)
+        final = [exceptions, structlog.processors.JSONRenderer(serializer=_json)]
+        ours: list[Processor] = [exceptions, structlog.processors.JSONRenderer(serializer=_json_bytes)]
+        loggers = structlog.BytesLoggerFactory(sys.stderr.buffer)
     else:
         # repr_native_str: strangers' control characters come out escaped.
         console = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, repr_native_str=True
         )
-        final = [console]
+        final = ours = [console]
+        loggers = structlog.PrintLoggerFactory(sys.stderr)
     structlog.configure(
-        processors=[*shared, *final],
+        processors=[*shared, *ours],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=loggers,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -67,5 +68,9 @@ def _without_record(_logger: WrappedLogger, _method: str, event: EventDict) -> E
     return structlog.stdlib.ProcessorFormatter.remove_processors_meta(_logger, _method, event)
 
 
+def _json_bytes(event: EventDict, **_options: Any) -> bytes:
+    return msgspec.json.encode(event, enc_hook=repr)
+
+
 def _json(event: EventDict, **_options: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode()
+    return _json_bytes(event).decode()

@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 from contextlib import AbstractAsyncContextManager, nullcontext
+from types import FrameType
 from typing import Any, Final
 
 import structlog
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from app.errors import ConfigurationError, IrsaError
 from app.loops import BackgroundLoops
+from app.transport import HttpProtocol
 
 KEEP_ALIVE_SECONDS: Final = 120
 """Longer than the 90 seconds after which client-go drops an idle connection (apimachinery's SetTransportDefaults).
@@ -47,6 +49,8 @@ def serve(
     listener = _bound(host, port)
     config = uvicorn.Config(
         application,
+        http=HttpProtocol,
+        ws="none",  # the library for them is not even imported
         ssl_context_factory=(lambda _config, _default: tls) if tls else None,
         log_config=None,
         access_log=False,
@@ -59,11 +63,16 @@ def serve(
     # every request waiting (seen in the webhook).
     gc.collect()
     gc.freeze()
-    # When uvicorn has stopped, it raises the signal that stopped it once more; the default would end us before we have
-    # left `client` and `loops`, and without an exit status of our own.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    server = uvicorn.Server(config)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # uvicorn has a handler of its own, but while it serves only: a signal before that must not be lost. After that it
+    # raises the signal once more, and the default would end us before we have left `client` and `loops`.
+    signal.signal(signal.SIGTERM, stop)
     with listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(uvicorn.Server(config), listener, client=client or nullcontext(), loops=loops))
+        runner.run(_serve(server, listener, client=client or nullcontext(), loops=loops))
     log.info("stopped")
     if loops.ended:
         raise IrsaError(f"expected the loop {loops.ended} to run until the end, it ended; the log above says why")

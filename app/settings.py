@@ -2,13 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.logs import Format, Level
 from app.webhook.annotations import MAX_TOKEN_EXPIRATION, MIN_TOKEN_EXPIRATION
 from app.webhook.inject import TOKEN_MOUNT_PATH
+
+Format = Literal["json", "console"]
+Level = Literal["debug", "info", "warning", "error"]
 
 ENVIRONMENT: Final = re.compile(r"(AWS_ENDPOINT_URL[A-Z0-9_]*|AWS_CA_BUNDLE|AWS_STS_[A-Z0-9_]+)=(.*)", re.DOTALL)
 """What ``--env`` takes: where AWS is and how it is trusted, never who the pod is."""

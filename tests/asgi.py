@@ -17,7 +17,12 @@ class Reply:
 
 def get(application: ASGIApp, path: str) -> Reply:
     """Return the application's reply to a GET."""
-    return _ask(application, "GET", path, [b""], {})
+    return ask(application, "GET", path)
+
+
+def ask(application: ASGIApp, method: str, path: str) -> Reply:
+    """Return the application's reply to a request without a body."""
+    return _ask(application, method, path, [b""], {})
 
 
 def post(

@@ -9,15 +9,14 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from app.cluster.manifest_files import manifest_files, read_file
 from app.cluster.manifests import DEFAULT_NAMESPACE
-from app.errors import ManifestError
 from app.manifests import documents, injection
 from app.manifests.documents import Manifest
 from app.policy import policy
 from app.settings import InjectionSettings
 
 STDIN: Final = Path("-")
-SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
 def inject(
@@ -41,7 +40,7 @@ def inject(
     """
     rules = policy(settings or InjectionSettings())
     manifests = [_read(path) for path in file]
-    further = [_read(path) for path in _manifests_in(service_accounts)] if service_accounts else []
+    further = [_read(path) for path in manifest_files(service_accounts)] if service_accounts else []
     known = injection.service_accounts([*further, *manifests], policy=rules, namespace=namespace)
     results = [injection.inject(manifest, known, policy=rules, namespace=namespace) for manifest in manifests]
     for notice in (notice for result in results for notice in result.notices):
@@ -51,26 +50,8 @@ def inject(
 
 
 def _read(path: Path) -> Manifest:
-    try:
-        data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
-    except OSError as error:
-        raise ManifestError(f"{path}: expected a readable file, got: {error.strerror}") from error
+    data = sys.stdin.buffer.read() if path == STDIN else read_file(path)
     return documents.read(data, source="stdin" if path == STDIN else str(path))
-
-
-def _manifests_in(folder: Path) -> list[Path]:
-    """Return the manifests in *folder* and below, in order; those that editors and mounts hide excepted."""
-    try:
-        list(folder.iterdir())
-    except OSError as error:
-        raise ManifestError(f"{folder}: expected a folder of manifests, got: {error.strerror}") from error
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
 
 
 def _stream(manifests: list[Manifest], texts: list[str]) -> str:

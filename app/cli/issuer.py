@@ -6,8 +6,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from app import logs
 from app.errors import ConfigurationError
+from app.settings import Format, Level
 from oidc import key_files
 from oidc.documents import documents
 from oidc.issuer import Issuer
@@ -65,8 +65,8 @@ def serve(
     host: str = "0.0.0.0",
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))] = 8443,
     max_age: Annotated[int, Parameter(validator=Number(gte=0, lte=3_600))] = 300,
-    log_format: logs.Format = "json",
-    log_level: logs.Level = "info",
+    log_format: Format = "json",
+    log_level: Level = "info",
 ) -> None:
     """Serve discovery document and JWKS over HTTPS, and follow edits of the key files.
 
@@ -82,7 +82,7 @@ def serve(
         log_level: Lowest level that is logged.
     """
     # A server's imports are a second that keygen and render have no use for.
-    from app import server, tls  # noqa: PLC0415 - see above
+    from app import logs, server, tls  # noqa: PLC0415 - see above
     from app.loops import BackgroundLoops  # noqa: PLC0415 - see above
     from oidc.targets.live import LiveDocuments  # noqa: PLC0415 - see above
     from oidc.targets.server import create_app  # noqa: PLC0415 - see above

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -11,12 +11,11 @@ from typing import Final, Self
 import structlog
 from watchfiles import awatch
 
+from app.cluster.manifest_files import manifest_files, read_file
 from app.cluster.manifests import read_documents, service_accounts_in
 from app.cluster.objects import ServiceAccount
 from app.cluster.source import Snapshot
 from app.errors import ManifestError
-
-SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 DEBOUNCE_MILLISECONDS: Final = 200
 """How long to wait for an editor or a copy to finish; a file that is read too early is read again."""
@@ -119,7 +118,7 @@ class FolderSource:
         if known is not None and known.stamp == stamp:
             return known
         try:
-            return _File(stamp, service_accounts_in(read_documents(_read(path), source=str(path)), keep=self._keep))
+            return _File(stamp, service_accounts_in(read_documents(read_file(path), source=str(path)), keep=self._keep))
         except ManifestError as error:
             on_problem(error)
             return _File(stamp, known.service_accounts if known is not None else Snapshot())
@@ -132,34 +131,13 @@ def _manifests(folder: Path) -> list[tuple[Path, Stamp]]:
         ManifestError: there is no such folder, or it cannot be read.
     """
     try:
-        return [(path, _stamp(path.stat())) for path in _walk(folder, above=frozenset())]
-    except OSError as error:
-        problem = f"expected a folder of YAML manifests, got: {error.strerror}"
-        raise ManifestError(f"{folder}: {problem}") from error
-
-
-def _walk(folder: Path, *, above: frozenset[Path]) -> Iterator[Path]:
-    here = folder.resolve()
-    if here in above:
-        return  # a link to a folder in which it is itself
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue  # editors' files, .git, and the `..data` where a mounted ConfigMap has everything a second time
-        if path.is_dir():
-            yield from _walk(path, above=above | {here})
-        elif path.suffix in SUFFIXES and path.is_file():
-            yield path
+        return [(path, _stamp(path.stat())) for path in manifest_files(folder)]
+    except OSError as error:  # one that was there a moment ago
+        raise ManifestError(f"{folder}: expected manifests that stay, got: {error.strerror}") from error
 
 
 def _stamp(status: os.stat_result) -> Stamp:
     return (status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ManifestError(f"{path}: expected a readable file, got: {error.strerror}") from error
 
 
 def _raise(error: ManifestError) -> None:

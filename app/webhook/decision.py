@@ -34,6 +34,7 @@ class Reason(StrEnum):
     MALFORMED_POD = "malformed_pod"
     NOT_A_POD = "not_a_pod"
     NOT_A_CREATION = "not_a_creation"
+    INTERNAL_ERROR = "internal_error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

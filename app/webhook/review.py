@@ -1,11 +1,11 @@
 """AdmissionReview bytes in, AdmissionReview bytes out. Pure.
 
-The envelope is typed and the pod stays bytes: the few fields that every decision needs are read from it (`Head`), the
+One pass over the bytes reads the few fields that every decision needs (`Head`) and makes no object of the rest; the
 whole document is decoded only for a pod that is to be patched. A pod without a role, which most are, costs a tenth of
-decoding it. The types are those of https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/.
+that. The types are those of https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -18,21 +18,7 @@ V1: Final = "admission.k8s.io/v1"
 VERSIONS: Final = frozenset({V1, "admission.k8s.io/v1beta1"})
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
-    """The parts of ``request`` that we read, as they came: nothing has checked their types."""
-
-    uid: Any = None
-    kind: Any = None
-    sub_resource: Any = msgspec.field(default=None, name="subResource")
-    namespace: Any = None
-    name: Any = None
-    operation: Any = None
-    object: msgspec.Raw = msgspec.Raw()
-
-
-class _Envelope(msgspec.Struct, frozen=True, gc=False):
-    request: Request
-    version: Any = msgspec.field(default=None, name="apiVersion")
+T = TypeVar("T")
 
 
 class _Metadata(msgspec.Struct, frozen=True, gc=False):
@@ -47,9 +33,27 @@ class _Spec(msgspec.Struct, frozen=True, gc=False):
     service_account: str | None = msgspec.field(default=None, name="serviceAccount")
 
 
-class _Head(msgspec.Struct, frozen=True, gc=False):
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """What must be known of a pod before the rest of it is looked at."""
+
     spec: _Spec
     metadata: _Metadata = _Metadata()
+
+
+class _Request(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    """The parts of ``request`` that we read. What stands in Any came as it is: nothing has checked its type."""
+
+    uid: Any = None
+    kind: Any = None
+    sub_resource: Any = msgspec.field(default=None, name="subResource")
+    namespace: Any = None
+    operation: Any = None
+    object: T = msgspec.field(default=None)  # type: ignore[assignment] # absent where the request is about nothing
+
+
+class _Envelope(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    request: _Request[T]
+    version: Any = msgspec.field(default=None, name="apiVersion")
 
 
 class Review(msgspec.Struct, frozen=True):
@@ -58,11 +62,16 @@ class Review(msgspec.Struct, frozen=True):
     uid: str
     version: str
     """The apiVersion to answer in."""
-    request: Request
+    request: _Request[Any]
+    head: Head | None
+    """None where the object is no pod that we could read."""
+    problem: str
+    """Why there is no head."""
+    body: bytes
 
 
-_envelope: Final = msgspec.json.Decoder(_Envelope)
-_head: Final = msgspec.json.Decoder(_Head)
+_typed: Final = msgspec.json.Decoder(_Envelope[Head])
+_untyped: Final = msgspec.json.Decoder(_Envelope[msgspec.Raw])
 _document: Final = msgspec.json.Decoder()
 
 # What msgspec raises for bytes that are no JSON, JSON of another shape, no UTF-8, and JSON too deep for its stack.
@@ -75,33 +84,40 @@ def parse(body: bytes) -> Review:
     Raises:
         BadReviewError: there is no ``request.uid``, so there is nothing to answer to.
     """
+    envelope: _Envelope[Any]
+    head, problem = None, ""
     try:
-        envelope = _envelope.decode(body)
+        envelope = _typed.decode(body)
+        head = envelope.request.object
     except _UNREADABLE as error:
-        raise BadReviewError(f"expected an AdmissionReview with a request, got {_problem(error)}") from error
+        envelope, problem = _envelope_of(body), _problem(error)
     uid = envelope.request.uid
     if not isinstance(uid, str) or not uid:
         raise BadReviewError("expected an AdmissionReview with a string request.uid, got none")
     version = envelope.version if isinstance(envelope.version, str) and envelope.version in VERSIONS else V1
-    return Review(uid, version, envelope.request)
+    return Review(uid, version, envelope.request, head, problem, body)
+
+
+def _envelope_of(body: bytes) -> _Envelope[msgspec.Raw]:
+    """Return the envelope in *body*, whatever the object in it is."""
+    try:
+        return _untyped.decode(body)
+    except _UNREADABLE as error:
+        raise BadReviewError(f"expected an AdmissionReview with a request, got {_problem(error)}") from error
 
 
 def subject_of(review: Review) -> Subject | Decision:
     """Return who asks in *review*, or the decision where it is not for us."""
-    request = review.request
-    if request.operation is not None and request.operation != "CREATE":
-        return Decision(reason=Reason.NOT_A_CREATION)
-    if request.sub_resource:
+    request, head = review.request, review.head
+    if request.sub_resource or request.operation not in {"CREATE", None}:
         return Decision(reason=Reason.NOT_A_CREATION)
     if isinstance(request.kind, dict) and request.kind.get("kind", "Pod") != "Pod":
         return Decision(
             reason=Reason.NOT_A_POD,
             warnings=(f"register this webhook for pods only, it was asked about {shown(request.kind.get('kind'))}",),
         )
-    try:
-        head = _head.decode(request.object)
-    except _UNREADABLE as error:
-        return malformed(f"expected a pod, got {_problem(error)}")
+    if head is None:
+        return malformed(f"expected a pod, got {review.problem or 'nothing'}")
     if not isinstance(request.namespace, str):
         return malformed("expected a string as request.namespace")
     return Subject(
@@ -119,7 +135,7 @@ def pod_of(review: Review) -> Object:
         MalformedPodError: it is no JSON object.
     """
     try:
-        pod = _document.decode(review.request.object)
+        pod = _document.decode(_untyped.decode(review.body).request.object)
     except _UNREADABLE as error:
         raise MalformedPodError(f"expected a pod, got {_problem(error)}") from error
     if not isinstance(pod, dict):

@@ -4,17 +4,17 @@ A plain ASGI endpoint, past the per-route machinery of the framework: one admiss
 """
 
 import time
+import traceback
 from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from app.cluster.objects import ServiceAccount
 from app.cluster.source import ServiceAccountSource
 from app.errors import BadReviewError
 from app.webhook import review as reviews
-from app.webhook.decision import Decision, Policy, Subject, decide
+from app.webhook.decision import Decision, Policy, Reason, Subject, decide
 from app.webhook.metrics import WebhookMetrics
 
 MAX_BODY_BYTES: Final = 7 * 1024 * 1024
@@ -23,6 +23,8 @@ and in JSON it may be twice as long as it is in protobuf; 7 MiB is what controll
 
 MAX_LOGGED_CHARACTERS: Final = 253
 """The longest name in Kubernetes (apimachinery's DNS1123SubdomainMaxLength); who reaches us can send longer ones."""
+
+INTERNAL_ERROR: Final = "report this to whoever runs the webhook, its log says more: nothing was injected"
 
 log = structlog.get_logger()
 
@@ -42,34 +44,50 @@ class MutateEndpoint:
         self._source = source
         self._policy = policy
         self._metrics = metrics
+        # Bound once: the lazy logger of a module looks up its configuration at every call.
+        self._log = log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            _check_headers(scope)
+            _check_head(scope)
             body = await _body(receive)
             started = time.perf_counter()
             review = reviews.parse(body)
         except (_HttpError, BadReviewError) as error:
             status = error.status if isinstance(error, _HttpError) else 400
             self._metrics.refused(status)
-            log.warning("review_refused", status=status, problem=str(error))
+            self._log.warning("review_refused", status=status, problem=str(error))
             await _reply(send, status, str(error).encode() + b"\n", content_type=b"text/plain; charset=utf-8")
             return
-        subject = reviews.subject_of(review)
-        decision = subject if isinstance(subject, Decision) else self._decide(subject, review)
+        subject, decision = self._decide(review)
         answer = reviews.answer(review, decision)
         seconds = time.perf_counter() - started
         self._metrics.reviewed(decision.reason, seconds)
-        _log_review(review, subject, decision, seconds)
+        self._log.info("pod_reviewed", **_fields(review, subject, decision, seconds))
         await _reply(send, HTTPStatus.OK, answer, content_type=b"application/json")
 
-    def _decide(self, subject: Subject, review: reviews.Review) -> Decision:
-        service_account: ServiceAccount | None = self._source.get(subject.namespace, subject.service_account)
-        return decide(subject, service_account, pod=lambda: reviews.pod_of(review), policy=self._policy)
+    def _decide(self, review: reviews.Review) -> tuple[Subject | None, Decision]:
+        subject = None
+        try:
+            found = reviews.subject_of(review)
+            if isinstance(found, Decision):
+                return None, found
+            subject = found
+            service_account = self._source.get(subject.namespace, subject.service_account)
+            return subject, decide(subject, service_account, pod=lambda: reviews.pod_of(review), policy=self._policy)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not keep a pod from its cluster
+            # Where it happened, not what it said: its words may be a value from the pod.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            self._log.error(
+                "review_failed", uid=review.uid[:MAX_LOGGED_CHARACTERS], error=type(error).__name__, where=where
+            )
+            return subject, Decision(reason=Reason.INTERNAL_ERROR, warnings=(INTERNAL_ERROR,))
 
 
-def _check_headers(scope: Scope) -> None:
+def _check_head(scope: Scope) -> None:
+    if scope["method"] != "POST":
+        raise _HttpError(405, "expected POST, got another method")
     content_type = length = b""
     for name, value in scope["headers"]:
         if name == b"content-type":
@@ -105,6 +123,8 @@ def _too_large() -> _HttpError:
 
 async def _reply(send: Send, status: int, body: bytes, *, content_type: bytes) -> None:
     headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers.append((b"allow", b"POST"))
     if status != HTTPStatus.OK:
         # There may be a body that nobody read, of any length: with the connection it is gone.
         headers.append((b"connection", b"close"))
@@ -112,14 +132,15 @@ async def _reply(send: Send, status: int, body: bytes, *, content_type: bytes) -
     await send({"type": "http.response.body", "body": body})
 
 
-def _log_review(review: reviews.Review, subject: Subject | Decision, decision: Decision, seconds: float) -> None:
+def _fields(review: reviews.Review, subject: Subject | None, decision: Decision, seconds: float) -> dict[str, Any]:
+    """Return what the log says of a review: identifiers, and nothing else of the pod."""
     fields: dict[str, Any] = {
         "uid": review.uid[:MAX_LOGGED_CHARACTERS],
         "outcome": "patched" if decision.operations else "unchanged",
         "reason": decision.reason.value,
         "ms": round(seconds * 1000, 3),
     }
-    if isinstance(subject, Subject):
+    if subject is not None:
         fields["namespace"] = subject.namespace[:MAX_LOGGED_CHARACTERS]
         fields["pod"] = subject.pod[:MAX_LOGGED_CHARACTERS]
         fields["service_account"] = subject.service_account[:MAX_LOGGED_CHARACTERS]
@@ -127,4 +148,4 @@ def _log_review(review: reviews.Review, subject: Subject | Decision, decision: D
         fields["role_arn"] = decision.role_arn
     if decision.warnings:
         fields["warnings"] = decision.warnings
-    log.info("pod_reviewed", **fields)
+    return fields

@@ -170,12 +170,12 @@ def test_settings_come_from_flags_and_environment(irsa_inject: Command) -> None:
         pytest.param(["-f", "bad.yaml"], "bad.yaml:2:1: ", id="no-yaml"),
         pytest.param(
             ["-f", "good.yaml", "--service-accounts", "nowhere"],
-            "nowhere: expected a folder of manifests, got: No such file or directory",
+            "nowhere: expected a folder of YAML manifests, got: No such file or directory",
             id="no-folder",
         ),
         pytest.param(
             ["-f", "good.yaml", "--service-accounts", "bad.yaml"],
-            "bad.yaml: expected a folder of manifests, got: Not a directory",
+            "bad.yaml: expected a folder of YAML manifests, got: Not a directory",
             id="file-for-folder",
         ),
         pytest.param(["-f", "good.yaml", "--service-accounts", "."], "bad.yaml:2:1: ", id="bad-in-folder"),

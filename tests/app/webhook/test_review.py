@@ -70,6 +70,7 @@ def test_deprecated_name_of_the_service_account_is_read_where_the_new_one_is_emp
         pytest.param({"subResource": "ephemeralcontainers"}, Reason.NOT_A_CREATION, id="subresource"),
         pytest.param({"kind": {"kind": "Deployment"}}, Reason.NOT_A_POD, id="deployment"),
         pytest.param({"object": None}, Reason.MALFORMED_POD, id="null"),
+        pytest.param({"object": ...}, Reason.MALFORMED_POD, id="absent"),
         pytest.param({"object": []}, Reason.MALFORMED_POD, id="array"),
         pytest.param({"object": "pod"}, Reason.MALFORMED_POD, id="string"),
         pytest.param({"object": {}}, Reason.MALFORMED_POD, id="no-spec"),
@@ -81,7 +82,9 @@ def test_deprecated_name_of_the_service_account_is_read_where_the_new_one_is_emp
     ],
 )
 def test_what_is_not_ours_to_judge_is_told_apart(request_fields: dict[str, Any], reason: Reason) -> None:
-    decision = reviews.subject_of(parsed(review(pod()) | {"request": review(pod())["request"] | request_fields}))
+    request = review(pod(), **request_fields)["request"]
+    given = {name: value for name, value in request.items() if value is not ...}
+    decision = reviews.subject_of(parsed(review(pod()) | {"request": given}))
 
     assert isinstance(decision, Decision)
     assert decision.reason is reason
@@ -93,7 +96,7 @@ def test_wrong_type_is_warned_of_with_its_place() -> None:
     assert isinstance(decision, Decision)
     assert decision.warnings == (
         (
-            'expected a pod, got "Expected `str | null`, got `array` - at `$.spec.serviceAccountName`":'
+            'expected a pod, got "Expected `str | null`, got `array` - at `$.request.object.spec.serviceAccountName`":'
             " nothing was injected"
         ),
     )

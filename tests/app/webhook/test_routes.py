@@ -6,14 +6,15 @@ from typing import Any
 
 import jsonpatch
 import pytest
-from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.types import ASGIApp
 
+from app.cluster.objects import ServiceAccount
 from app.main import webhook_application
 from app.settings import InjectionSettings
 from app.webhook.routes import MAX_BODY_BYTES
-from tests.asgi import Reply, get, post
+from tests.asgi import Reply, ask, get, post
 from tests.builders import BARE, UID, annotated, body, container, pod, review
 from tests.fakes import FakeServiceAccounts
 
@@ -21,7 +22,7 @@ SERVICE_ACCOUNTS = FakeServiceAccounts({"shop/app": annotated(), "shop/default":
 
 
 @pytest.fixture(scope="module")
-def application() -> FastAPI:
+def application() -> ASGIApp:
     return webhook_application(InjectionSettings(), SERVICE_ACCOUNTS)
 
 
@@ -31,7 +32,7 @@ def response_of(reply: Reply) -> dict[str, Any]:
     return document["response"]  # type: ignore[no-any-return] # JSON
 
 
-def test_annotated_pod_is_patched(application: FastAPI) -> None:
+def test_annotated_pod_is_patched(application: ASGIApp) -> None:
     before = pod(container(livenessProbe={"grpc": {"port": 1, "newerThanUs": True}}))
 
     response = response_of(post(application, "/mutate", body(review(before))))
@@ -41,7 +42,7 @@ def test_annotated_pod_is_patched(application: FastAPI) -> None:
     assert after["spec"]["containers"][0]["livenessProbe"] == {"grpc": {"port": 1, "newerThanUs": True}}
 
 
-def test_pod_without_a_role_is_admitted_without_a_patch(application: FastAPI) -> None:
+def test_pod_without_a_role_is_admitted_without_a_patch(application: ASGIApp) -> None:
     reply = post(application, "/mutate", body(review(pod(serviceAccountName="default"))))
 
     assert response_of(reply) == {"uid": UID, "allowed": True, "auditAnnotations": {"reason": "no_role"}}
@@ -50,25 +51,25 @@ def test_pod_without_a_role_is_admitted_without_a_patch(application: FastAPI) ->
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json ;x=y"]
 )
-def test_parameters_of_the_content_type_are_fine(application: FastAPI, content_type: str) -> None:
+def test_parameters_of_the_content_type_are_fine(application: ASGIApp, content_type: str) -> None:
     assert post(application, "/mutate", body(review(pod())), content_type=content_type).status == 200
 
 
 @pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/yaml", "application/jsonx"])
-def test_other_content_type_is_415(application: FastAPI, content_type: str | None) -> None:
+def test_other_content_type_is_415(application: ASGIApp, content_type: str | None) -> None:
     reply = post(application, "/mutate", body(review(pod())), content_type=content_type)
 
     assert (reply.status, reply.body) == (415, b"expected content type application/json, got another\n")
 
 
-def test_declared_length_over_the_limit_is_413_before_anything_is_read(application: FastAPI) -> None:
+def test_declared_length_over_the_limit_is_413_before_anything_is_read(application: ASGIApp) -> None:
     reply = post(application, "/mutate", b"", headers={"content-length": str(MAX_BODY_BYTES + 1)})
 
     assert (reply.status, reply.body) == (413, b"expected at most 7340032 bytes, got more\n")
     assert reply.headers["connection"] == "close"
 
 
-def test_endless_body_is_413_at_the_first_byte_too_many(application: FastAPI) -> None:
+def test_endless_body_is_413_at_the_first_byte_too_many(application: ASGIApp) -> None:
     taken = 0
 
     def pieces() -> Iterator[bytes]:
@@ -81,17 +82,39 @@ def test_endless_body_is_413_at_the_first_byte_too_many(application: FastAPI) ->
     assert taken == 11
 
 
-def test_body_of_the_limit_is_read(application: FastAPI) -> None:
+def test_body_of_the_limit_is_read(application: ASGIApp) -> None:
     data = body(review(pod()))
 
     assert post(application, "/mutate", [data, b" " * (MAX_BODY_BYTES - len(data))]).status == 200
 
 
-def test_bad_body_is_400_with_one_line(application: FastAPI) -> None:
+def test_bad_body_is_400_with_one_line(application: ASGIApp) -> None:
     reply = post(application, "/mutate", b"{}")
 
     assert reply.status == 400
     assert reply.body.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
+def test_other_method_is_405(application: ASGIApp, method: str) -> None:
+    reply = ask(application, method, "/mutate")
+
+    assert (reply.status, reply.headers["allow"]) == (405, "POST")
+
+
+def test_mistake_of_ours_admits_the_pod_and_says_so() -> None:
+    class Broken(FakeServiceAccounts):
+        def get(self, namespace: str, name: str) -> ServiceAccount | None:
+            raise LookupError(namespace, name)
+
+    application = webhook_application(InjectionSettings(), Broken({}))
+
+    assert response_of(post(application, "/mutate", body(review(pod())))) == {
+        "uid": UID,
+        "allowed": True,
+        "warnings": ["report this to whoever runs the webhook, its log says more: nothing was injected"],
+        "auditAnnotations": {"reason": "internal_error"},
+    }
 
 
 def test_every_outcome_is_counted_by_its_reason() -> None:
@@ -138,7 +161,7 @@ def test_ready_is_that_the_snapshot_is_complete_and_fresh() -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc", "/", "/mutate/"])
-def test_nothing_else_is_served(application: FastAPI, path: str) -> None:
+def test_nothing_else_is_served(application: ASGIApp, path: str) -> None:
     assert get(application, path).status == 404
 
 
@@ -171,7 +194,7 @@ def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
 @given(st.lists(st.tuples(st.sampled_from(list(places(WHOLE))), st.one_of(st.just(...), JSON)), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=400)
 def test_mutated_review_is_answered_whenever_it_has_a_uid(
-    application: FastAPI, mutations: list[tuple[tuple[Any, ...], Any]]
+    application: ASGIApp, mutations: list[tuple[tuple[Any, ...], Any]]
 ) -> None:
     document = copy.deepcopy(WHOLE)
     for (*parents, last), value in mutations:
@@ -208,7 +231,7 @@ def has_lone_surrogate(document: Any) -> bool:
 
 @given(st.data())
 @settings(deadline=None)
-def test_damaged_bytes_are_refused_or_answered_and_nothing_else(application: FastAPI, data: st.DataObject) -> None:
+def test_damaged_bytes_are_refused_or_answered_and_nothing_else(application: ASGIApp, data: st.DataObject) -> None:
     whole = bytearray(body(WHOLE))
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))

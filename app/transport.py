@@ -1,0 +1,52 @@
+"""Status line, headers and body of an HTTP response in one write: one TLS record, one packet, one system call.
+
+uvicorn writes the head when the application starts its response and the body when that comes. Over TLS the second write
+costs a fifth of a small request (measured), and where Nagle's algorithm and a delayed acknowledgement meet, 40 ms.
+"""
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class OneWrite:
+    """A transport that collects what is written in one turn of the event loop, and writes it at the turn's end.
+
+    Everything else is the transport's own; `close` writes first.
+    """
+
+    __slots__ = ("_call_soon", "_parts", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._parts: list[bytes] = []
+        self._call_soon = asyncio.get_running_loop().call_soon
+
+    def write(self, data: bytes) -> None:
+        """Write *data* at the end of this turn."""
+        if not self._parts:
+            self._call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Write what is left, and close when it is sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._parts:
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol for HTTP/1.1 over httptools, on `OneWrite`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
+        """Begin to serve a connection."""
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
