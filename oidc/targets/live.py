@@ -12,8 +12,9 @@ from oidc.errors import IrsaError
 from oidc.issuer import Issuer
 from oidc.key_files import read_public_keys
 
-RELOAD_MILLISECONDS: Final = 60_000
-"""Files are also read this often without being told: network file systems do not tell."""
+RELOAD_MILLISECONDS: Final = 5_000
+"""Files are also read this often without being told: network file systems do not tell, and nobody tells of an edit
+between the first reading and the beginning of the watch."""
 
 log = structlog.get_logger()
 
