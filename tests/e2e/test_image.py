@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,11 +28,6 @@ def image() -> str:
     if not name:
         pytest.skip("IRSA_TEST_IMAGE is not set: no image to run")
     return name
-
-
-@pytest.fixture(scope="module")
-def kubectl(kubeconfig: Path) -> Kubectl:
-    return Kubectl(kubeconfig)
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,6 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture(scope="module")
-def kubectl(kubeconfig: Path) -> Kubectl:
-    return Kubectl(kubeconfig)
-
-
-@pytest.fixture(scope="module")
 def namespace(kubectl: Kubectl) -> Iterator[str]:
     name = f"irsa-test-{secrets.token_hex(4)}"
     kubectl.create(
