@@ -2,9 +2,10 @@
 
 import time
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import health, metrics
@@ -18,6 +19,9 @@ from app.webhook.annotations import Vocabulary
 from app.webhook.metrics import WebhookMetrics
 from app.webhook.routes import MutateEndpoint
 
+NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI would send spans and the texts of exceptions wherever OTEL_* variables say."""
+
 
 def webhook_application(settings: InjectionSettings, source: ServiceAccountSource) -> ASGIApp:
     """Return the webhook: ``/mutate``, ``/healthz``, ``/readyz`` and ``/metrics`` over one *source*."""
@@ -26,8 +30,10 @@ def webhook_application(settings: InjectionSettings, source: ServiceAccountSourc
         return source.age(time.monotonic())
 
     registry = metrics.new_registry()
-    mutate = MutateEndpoint(source, policy=policy(settings), metrics=WebhookMetrics(registry, snapshot_age=age))
-    others = FastAPI(openapi_url=None, redirect_slashes=False)
+    webhook_metrics = WebhookMetrics(snapshot_age=age)
+    registry.register(webhook_metrics)
+    mutate = MutateEndpoint(source, policy=policy(settings), metrics=webhook_metrics)
+    others = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=NO_TELEMETRY)
     health.add_health(others, ready={"service_accounts": health.fresh(age, what="ServiceAccounts")})
     others.add_route("/metrics", metrics.exposition(registry))
 

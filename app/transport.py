@@ -50,3 +50,12 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
         """Begin to serve a connection."""
         super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of a connection, however it ended.
+
+        After a reset uvicorn would leave its timer for idle connections running, and with it 130 kB for `KEEP_ALIVE`:
+        whoever resets connections in a loop would choose our memory (measured).
+        """
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()

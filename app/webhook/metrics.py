@@ -1,48 +1,68 @@
-"""What the webhook counts. Labels are closed lists: what a stranger writes never becomes a series."""
+"""What the webhook counts. Labels are closed lists: what a stranger writes never becomes a series.
 
-from collections.abc import Callable
+Plain numbers, which one event loop adds to, become metrics when they are asked for: the library's own counters lock and
+look up for each review, a fourteenth of its time.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from app.webhook.decision import Reason
 
-# A review takes a tenth of a millisecond; an apiserver gives up after ten seconds.
-BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 2.5, 10)
+BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 2.5, 10.0)
+"""Seconds. A review takes a tenth of a millisecond; an apiserver gives up after ten seconds."""
 
 
-class WebhookMetrics:
-    """What the webhook counts."""
+class WebhookMetrics(Collector):
+    """The webhook's metrics, for a registry of prometheus_client."""
 
-    def __init__(self, registry: CollectorRegistry, *, snapshot_age: Callable[[], float]) -> None:
-        reviews = Counter(
-            "irsa_webhook_reviews", "Admission reviews answered, by what was decided.", ["reason"], registry=registry
-        )
-        self._by_reason = {reason: reviews.labels(reason.value) for reason in Reason}
-        self._seconds = Histogram(
-            "irsa_webhook_review_seconds",
-            "Time from the last byte of a review to its answer.",
-            buckets=BUCKETS,
-            registry=registry,
-        )
-        self._refused = Counter(
-            "irsa_webhook_bad_requests",
-            "Requests that were no admission review, by HTTP status.",
-            ["status"],
-            registry=registry,
-        )
-        age = Gauge(
-            "irsa_webhook_service_accounts_age_seconds",
-            "Seconds since the snapshot of ServiceAccounts was last known to be current.",
-            registry=registry,
-        )
-        age.set_function(snapshot_age)
+    def __init__(self, *, snapshot_age: Callable[[], float]) -> None:
+        self._reviews = dict.fromkeys(Reason, 0)
+        self._in_bucket = [0] * (len(BUCKETS) + 1)
+        self._seconds = 0.0
+        self._bad_requests: Counter[int] = Counter()
+        self._snapshot_age = snapshot_age
 
     def reviewed(self, reason: Reason, seconds: float) -> None:
         """Count one review that was answered."""
-        self._by_reason[reason].inc()
-        self._seconds.observe(seconds)
+        self._reviews[reason] += 1
+        self._in_bucket[bisect_left(BUCKETS, seconds)] += 1
+        self._seconds += seconds
 
     def refused(self, status: int) -> None:
         """Count one request that was answered with an HTTP error *status*."""
-        self._refused.labels(str(status)).inc()
+        self._bad_requests[status] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics as they are now."""
+        reviews = CounterMetricFamily(
+            "irsa_webhook_reviews", "Admission reviews answered, by what was decided.", labels=["reason"]
+        )
+        for reason, count in self._reviews.items():
+            reviews.add_metric([reason.value], count)
+        yield reviews
+        bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+        yield HistogramMetricFamily(
+            "irsa_webhook_review_seconds",
+            "Time from the last byte of a review to its answer.",
+            buckets=list(zip(bounds, accumulate(self._in_bucket), strict=True)),
+            sum_value=self._seconds,
+        )
+        refused = CounterMetricFamily(
+            "irsa_webhook_bad_requests", "Requests that were no admission review, by HTTP status.", labels=["status"]
+        )
+        for status, count in sorted(self._bad_requests.items()):
+            refused.add_metric([str(status)], count)
+        yield refused
+        yield GaugeMetricFamily(
+            "irsa_webhook_service_accounts_age_seconds",
+            "Seconds since the snapshot of ServiceAccounts was last known to be current.",
+            value=self._snapshot_age(),
+        )

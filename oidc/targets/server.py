@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -12,6 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from oidc.documents import Documents
 from oidc.issuer import Issuer
+
+NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI would send spans and the texts of exceptions wherever OTEL_* variables say."""
 
 
 def create_app(issuer: Issuer, current: Callable[[], Documents], *, max_age: int) -> FastAPI:
@@ -22,7 +27,7 @@ def create_app(issuer: Issuer, current: Callable[[], Documents], *, max_age: int
         current: returns what to serve now; called for each request, so it must do no I/O.
         max_age: seconds that anybody may keep a document. A new key must be published for longer before it signs.
     """
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=NO_TELEMETRY)
     cache_control = f"public, max-age={max_age}, must-revalidate"
     app.router.routes += [
         Route(
