@@ -22,13 +22,15 @@ _HOST: Final = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{{
 _PATH: Final = r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:-]+)*/?"
 """RFC 3986 segments, none empty, ``.`` or ``..`` and none escaped: two parties could write those differently."""
 
+_A_HOST: Final = "a host name or an address, and at most a port after it"
+
 _RULES: Final = (
     (re.compile(r"[!-~]+"), "a URL of printable ASCII characters"),
     (re.compile(r"https://.*"), "an https:// URL, as STS fetches nothing else"),
     (re.compile(r"[^?]*"), "a URL without a query"),
     (re.compile(r"[^#]*"), "a URL without a fragment"),
     (re.compile(r"https://[^/:].*"), "a URL with a host"),
-    (re.compile(rf"https://{_HOST}(?:/.*)?"), "a host name or an address, and at most a port after it"),
+    (re.compile(rf"https://{_HOST}(?:/.*)?"), _A_HOST),
     (re.compile(rf"https://[^/]+{_PATH}"), "a path without empty, dotted or escaped segments"),
 )
 """What a URL must match in full, in the order in which a person wants to hear of it."""
@@ -53,6 +55,10 @@ class Issuer:
         for rule, expectation in _RULES:
             if not rule.fullmatch(url):
                 raise ConfigurationError(f"issuer: expected {expectation}, got {url!r}")
+        try:
+            _ = urlsplit(url).port
+        except ValueError as error:  # four colons are no IPv6 address, and ports end at 65535
+            raise ConfigurationError(f"issuer: expected {_A_HOST}, got {url!r}") from error
         return cls(url)
 
     @property
