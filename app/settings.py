@@ -1,11 +1,13 @@
 """Every knob of the long-running roles, once. From flags, then ``IRSA_*`` variables, then the file of ``--config``."""
 
+import posixpath
 import re
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app.text import shown
 from app.webhook.annotations import MAX_TOKEN_EXPIRATION, MIN_TOKEN_EXPIRATION
 from app.webhook.inject import TOKEN_MOUNT_PATH
 
@@ -33,7 +35,7 @@ class InjectionSettings(BaseModel):
     token_expiration: int = Field(default=86_400, ge=MIN_TOKEN_EXPIRATION, le=MAX_TOKEN_EXPIRATION)
     """Lifetime of the tokens in seconds where no annotation says otherwise; the kubelet renews them at 80 %."""
 
-    token_mount_path: str = Field(default=TOKEN_MOUNT_PATH, pattern=r"^/[^\x00:]*[^/\x00:]$")
+    token_mount_path: str = TOKEN_MOUNT_PATH
     """Folder in the containers where the token is mounted."""
 
     aws_default_region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
@@ -52,6 +54,14 @@ class InjectionSettings(BaseModel):
             raise ValueError("expected a DNS name such as eks.amazonaws.com")
         return value
 
+    @field_validator("token_mount_path")
+    @classmethod
+    def _mount_path(cls, value: str) -> str:
+        is_clean = value.startswith("/") and value.isprintable() and posixpath.normpath(value) == value
+        if not is_clean or value in {"/", "//"} or ":" in value:
+            raise ValueError(f"expected an absolute path such as {TOKEN_MOUNT_PATH}, not {shown(value)}")
+        return value
+
     @field_validator("env")
     @classmethod
     def _env(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -59,7 +69,9 @@ class InjectionSettings(BaseModel):
             if not ENVIRONMENT.fullmatch(item) or "\0" in item:
                 # The value may be anything, a password in a URL too, so only the name is shown.
                 name = item.partition("=")[0]
-                raise ValueError(f"expected AWS_ENDPOINT_URL*, AWS_CA_BUNDLE or AWS_STS_* as NAME=VALUE, not {name!r}")
+                raise ValueError(
+                    f"expected AWS_ENDPOINT_URL*, AWS_CA_BUNDLE or AWS_STS_* as NAME=VALUE, not {shown(name)}"
+                )
         return value
 
     def environment(self) -> dict[str, str]:

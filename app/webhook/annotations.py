@@ -15,8 +15,10 @@ The meanings are those of the AWS webhook, https://github.com/aws/amazon-eks-pod
 """
 
 import csv
+import functools
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final, Literal
@@ -43,6 +45,12 @@ FOREIGN: Final = frozenset({"compute-type", "fargate-profile", "skip-pod-identit
 NEAR: Final = 0.75
 """Similarity of two prefixes above which one is a slip for the other: eks.amazon.com has 0.90, eks.aws.com 0.79."""
 
+MAX_SLIP_CHARACTERS: Final = 6
+"""By so many a prefix that is a slip is longer or shorter than ours: eks.amazonaws.com.cn by 3."""
+
+MAX_SLIPS: Final = 10
+"""Slips that are told of one object; a person reads no more, and each costs a tenth of a millisecond to find."""
+
 # strconv.ParseBool's list, which is what users of the AWS webhook have written.
 BOOLEANS: Final = {word: value for words, value in (("1 t T TRUE true True", True), ("0 f F FALSE false False", False))
                    for word in words.split()}  # fmt: skip
@@ -60,35 +68,44 @@ class Vocabulary:
         """Return the full key of the annotation *name*."""
         return f"{self.prefix}/{name}"
 
+    def is_known(self, key: str) -> bool:
+        """Return whether the value of *key* is read."""
+        prefix, slash, name = key.partition("/")
+        return bool(slash) and prefix == self.prefix and name in KNOWN
+
     def concerns(self, key: str) -> bool:
         """Return whether *key* is ours or meant to be."""
         prefix, slash, name = key.partition("/")
         return bool(slash) and (prefix == self.prefix or (name in KNOWN and _is_near(prefix, self.prefix)))
 
     def slips(self, annotations: Mapping[str, str], place: Place) -> list[str]:
-        """Return a warning for each key that its writer must have meant otherwise."""
+        """Return a warning for each key that its writer must have meant otherwise, at most `MAX_SLIPS` of them."""
         known = ON_SERVICE_ACCOUNT if place == "ServiceAccount" else ON_POD
-        warnings = []
-        for key in annotations:
-            prefix, slash, name = key.partition("/")
-            if not slash:
-                continue
-            if prefix != self.prefix:
-                if name in KNOWN and _is_near(prefix, self.prefix):
-                    warnings.append(f"write {self.key(name)} instead of {shown(key)} on the {place}: it is ignored")
-            elif name in KNOWN and name not in known:
-                other = "pod" if place == "ServiceAccount" else "ServiceAccount"
-                warnings.append(f"move {key} to the {other}: on the {place} it is ignored")
-            elif name not in KNOWN and name not in FOREIGN:
-                names = ", ".join(known)
-                warnings.append(
-                    f"remove {shown(key)} from the {place} or mend its name, known are {names}: it is ignored"
-                )
-        return warnings
+        found = (self._slip(key, known, place) for key in annotations if "/" in key)
+        return list(itertools.islice(filter(None, found), MAX_SLIPS))
+
+    def _slip(self, key: str, known: Sequence[str], place: Place) -> str | None:
+        prefix, _, name = key.partition("/")
+        if prefix != self.prefix:
+            if name in KNOWN and _is_near(prefix, self.prefix):
+                return f"write {self.key(name)} instead of {shown(key)} on the {place}: it is ignored"
+        elif name in KNOWN and name not in known:
+            other = "pod" if place == "ServiceAccount" else "ServiceAccount"
+            return f"move {key} to the {other}: on the {place} it is ignored"
+        elif name not in KNOWN and name not in FOREIGN:
+            names = ", ".join(known)
+            return f"remove {shown(key)} from the {place} or mend its name, known are {names}: it is ignored"
+        return None
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_near(prefix: str, ours: str) -> bool:
-    return prefix != ours and SequenceMatcher(None, prefix, ours).ratio() >= NEAR
+    # Strangers choose the prefixes, thousands of them in one object: the bounds that are cheap come first, and whoever
+    # repeats one pays once.
+    if prefix == ours or abs(len(prefix) - len(ours)) > MAX_SLIP_CHARACTERS:
+        return False
+    matcher = SequenceMatcher(None, prefix, ours)
+    return matcher.real_quick_ratio() >= NEAR and matcher.quick_ratio() >= NEAR and matcher.ratio() >= NEAR
 
 
 class InvalidAnnotationError(ValueError):
@@ -123,7 +140,8 @@ def clamped_token_expiration(value: str) -> int | None:
 def whole_number(value: str) -> int | None:
     """Return *value* as Go's strconv.ParseInt(value, 10, 64) reads it, or None."""
     # Twenty characters hold every int64; more would be work that a stranger chose for us.
-    return int(value) if re.fullmatch(r"[+-]?[0-9]{1,19}", value) else None
+    number = int(value) if re.fullmatch(r"[+-]?[0-9]{1,19}", value) else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
 def regional_sts(value: str) -> bool:
@@ -134,11 +152,12 @@ def regional_sts(value: str) -> bool:
 
 
 def skip_containers(value: str) -> frozenset[str]:
-    """Return the container names in *value*: the first CSV record, each name trimmed."""
+    """Return the container names in *value*: the first CSV record that is not empty, each name trimmed."""
     if len(value) > MAX_VALUE_CHARACTERS:
         raise InvalidAnnotationError(f"to at most {MAX_VALUE_CHARACTERS} characters, got {len(value)}")
     try:
-        names = next(csv.reader(value.splitlines(), skipinitialspace=True, strict=True), [])
+        records = csv.reader(value.splitlines(), skipinitialspace=True, strict=True)
+        names = next(filter(None, records), [])
     except csv.Error:
         raise InvalidAnnotationError(f"to container names with commas between them, got {shown(value)}") from None
     return frozenset(name.strip() for name in names if name.strip())

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.cluster.objects import ServiceAccount
+from app.text import shown
 from app.webhook.annotations import Vocabulary
 from app.webhook.identity import Defaults, Identity, identify
 from app.webhook.inject import ConflictError, Injection, MalformedPodError, Object, Operation, operations
@@ -82,7 +83,7 @@ def decide(
         return Decision(reason=Reason.MIRROR_POD)
     if not subject.service_account:
         return Decision(reason=Reason.NO_SERVICE_ACCOUNT)
-    name = f"{subject.namespace}/{subject.service_account}"
+    name = shown(f"{subject.namespace}/{subject.service_account}")
     if service_account is None:
         return _refusal(
             Reason.SERVICE_ACCOUNT_NOT_FOUND, f"create the pod again: ServiceAccount {name} is not known yet"

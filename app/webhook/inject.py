@@ -9,10 +9,13 @@ The patched pod is the one that the AWS webhook makes (pkg/handler/handler.go), 
 - the volume comes first in the pod, the mount and the variables come last in each container;
 - a variable that is there, whatever its value, stays; variables that belong together are added together or not at all;
 - a container that has its credentials, its region and its STS setting already is not touched.
+
+Where it is not right: a volume or mount that only has our name or place is a conflict, and nothing is injected; where
+every container is skipped, no volume is added.
 """
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +25,9 @@ from app.webhook.identity import Identity
 VOLUME: Final = "aws-iam-token"
 TOKEN_PATH: Final = "token"  # noqa: S105 - a file name
 TOKEN_MOUNT_PATH: Final = "/var/run/secrets/eks.amazonaws.com/serviceaccount"  # noqa: S105 - a path
+
+MAX_CONTAINERS: Final = 1000
+"""No node could run so many; a review of 7 MiB has room for 50,000, and its answer would have 170 MB."""
 
 STS: Final = ("AWS_STS_REGIONAL_ENDPOINTS",)
 REGION: Final = ("AWS_DEFAULT_REGION", "AWS_REGION")
@@ -62,17 +68,29 @@ def operations(pod: Object, identity: Identity, *, injection: Injection) -> list
     containers = _containers(spec, but=identity.skip_containers)
     if not containers:
         return None
-    added = _volume_operations(spec, identity)
     mount_path = injection.token_mount_path
     groups = _variable_groups(identity, injection, token_file=_token_file(mount_path, windows=_is_windows(spec)))
+    volume = _volume(spec)
+    is_foreign = volume is not None and not _is_ours(volume, identity)
+    added = [] if volume else [_volume_operation(spec, identity)]
     for path, container in containers:
-        added += _container_operations(container, path, variable_groups=groups, mount_path=mount_path)
+        present = set(_names(_list(container, "env", path), path, "env"))
+        has_credentials = not present.isdisjoint(CREDENTIALS)
+        if has_credentials and not present.isdisjoint(REGION) and not present.isdisjoint(STS):
+            continue
+        if is_foreign and not has_credentials:
+            audience = shown(identity.audience)
+            raise ConflictError(f"rename volume {VOLUME}: it is no projected token for audience {audience}")
+        added += _append(container, "env", path, _variables(groups, present))
+        if not is_foreign:
+            mount = _mount(container, path, mount_path=mount_path, is_pointed_at=not has_credentials)
+            added += _append(container, "volumeMounts", path, [mount] if mount else [])
     return added
 
 
 def _variable_groups(identity: Identity, injection: Injection, *, token_file: str) -> list[VariableGroup]:
     groups: list[VariableGroup] = []
-    if identity.regional_sts:
+    if identity.regional_sts and injection.environment.keys().isdisjoint(STS):
         groups.append((STS, ("regional",)))
     if injection.default_region:
         groups.append((REGION, (injection.default_region, injection.default_region)))
@@ -81,55 +99,53 @@ def _variable_groups(identity: Identity, injection: Injection, *, token_file: st
     return groups
 
 
-def _container_operations(
-    container: Object, path: str, *, variable_groups: list[VariableGroup], mount_path: str
-) -> list[Operation]:
-    present = set(_names(_list(container, "env", path), path, "env"))
-    has_credentials = not present.isdisjoint(CREDENTIALS)
-    if has_credentials and not present.isdisjoint(REGION) and not present.isdisjoint(STS):
-        return []
-    variables = [
+def _variables(groups: list[VariableGroup], present: set[str]) -> list[Object]:
+    return [
         {"name": name, "value": value}
-        for names, values in variable_groups
+        for names, values in groups
         if present.isdisjoint(names)
         for name, value in zip(names, values, strict=True)
     ]
-    mounts = _list(container, "volumeMounts", path)
-    mount = _mount(mounts, path, mount_path=mount_path, is_pointed_at=not has_credentials)
-    return [
-        *_append(container, "env", path, variables),
-        *_append(container, "volumeMounts", path, [mount] if mount else []),
-    ]
 
 
-def _mount(mounts: list[Any], path: str, *, mount_path: str, is_pointed_at: bool) -> Object | None:
-    """Return the mount to add, or None where there is one, which must hold our token if our variable points at it."""
-    for name, mount in zip(_names(mounts, path, "volumeMounts"), mounts, strict=True):
-        at = mount.get("mountPath")
-        same_place = isinstance(at, str) and (at == mount_path or posixpath.normpath(at) == mount_path)
-        if is_pointed_at and name == VOLUME and not same_place:
-            raise ConflictError(f"mount volume {VOLUME} at {mount_path}, or not at all")
-        if is_pointed_at and name != VOLUME and same_place:
-            raise ConflictError(f"mount volume {shown(name)} elsewhere: {mount_path} is for the token")
-        if name == VOLUME or same_place:
-            return None
-    return {"name": VOLUME, "readOnly": True, "mountPath": mount_path}
+def _mount(container: Object, path: str, *, mount_path: str, is_pointed_at: bool) -> Object | None:
+    """Return the mount to add, or None where there is one.
+
+    *is_pointed_at*: our variable will say that the token is there, so nothing else may be.
+    """
+    is_there = False
+    for name, at, mount in _places(container, path):
+        is_whole = not (mount.get("subPath") or mount.get("subPathExpr"))
+        is_ours = name == VOLUME and at == mount_path and is_whole
+        is_there = is_there or is_ours or (not is_pointed_at and (name == VOLUME or at == mount_path))
+        if is_pointed_at and not is_ours and (at == mount_path or at.startswith(f"{mount_path}/")):
+            who = f"volume {shown(name)} of container {shown(container['name'])}"
+            raise ConflictError(f"mount {who} elsewhere: {mount_path} is for the token")
+    return None if is_there else {"name": VOLUME, "readOnly": True, "mountPath": mount_path}
 
 
-def _volume_operations(spec: Object, identity: Identity) -> list[Operation]:
-    volumes = _list(spec, "volumes", "/spec")
-    for name, volume in zip(_names(volumes, "/spec", "volumes"), volumes, strict=True):
-        if name == VOLUME:
-            if not _is_ours(volume, identity):
-                raise ConflictError(
-                    f"rename volume {VOLUME}: it is no projected token for audience {identity.audience}"
-                )
-            return []
+def _places(container: Object, path: str) -> Iterator[tuple[str, str, Object]]:
+    """Yield what is mounted in *container*, block devices too: the volume's name, the cleaned path, the mount."""
+    for key, where in (("volumeMounts", "mountPath"), ("volumeDevices", "devicePath")):
+        for name, mount in _named(_list(container, key, path), path, key):
+            at = mount.get(where)
+            if isinstance(at, str):
+                is_clean = not at.endswith("/") and "//" not in at and "/." not in at
+                yield name, at if is_clean else posixpath.normpath(at), mount
+
+
+def _volume(spec: Object) -> Object | None:
+    """Return the volume that has our name."""
+    volumes = _named(_list(spec, "volumes", "/spec"), "/spec", "volumes")
+    return next((volume for name, volume in volumes if name == VOLUME), None)
+
+
+def _volume_operation(spec: Object, identity: Identity) -> Operation:
     token = {"audience": identity.audience, "expirationSeconds": identity.token_expiration, "path": TOKEN_PATH}
     volume = {"name": VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}}
     if isinstance(spec.get("volumes"), list):
-        return [{"op": "add", "path": "/spec/volumes/0", "value": volume}]
-    return [{"op": "add", "path": "/spec/volumes", "value": [volume]}]
+        return {"op": "add", "path": "/spec/volumes/0", "value": volume}
+    return {"op": "add", "path": "/spec/volumes", "value": [volume]}
 
 
 def _is_ours(volume: Object, identity: Identity) -> bool:
@@ -153,13 +169,17 @@ def _append(parent: Object, key: str, path: str, values: list[Object]) -> list[O
 
 def _containers(spec: Object, *, but: frozenset[str]) -> list[tuple[str, Object]]:
     """Return path and document of each container that is not named in *but*."""
-    found = []
-    for key in ("containers", "initContainers"):
-        containers = _list(spec, key, "/spec")
-        for index, name in enumerate(_names(containers, "/spec", key)):
-            if name not in but:
-                found.append((f"/spec/{key}/{index}", containers[index]))
-    return found
+    lists = [(key, _list(spec, key, "/spec")) for key in ("containers", "initContainers")]
+    if not any(containers for _, containers in lists):
+        raise MalformedPodError("expected containers at /spec/containers, got none")
+    if sum(len(containers) for _, containers in lists) > MAX_CONTAINERS:
+        raise MalformedPodError(f"expected at most {MAX_CONTAINERS} containers, got more")
+    return [
+        (f"/spec/{key}/{index}", container)
+        for key, containers in lists
+        for index, (name, container) in enumerate(_named(containers, "/spec", key))
+        if name not in but
+    ]
 
 
 def _is_windows(spec: Object) -> bool:
@@ -204,6 +224,11 @@ def _names(items: list[Any], path: str, key: str) -> list[str]:
     if not all([isinstance(name, str) for name in names]):  # noqa: C419 - as a generator it takes twice as long
         raise MalformedPodError(f"expected objects with a string as name in {path}/{key}")
     return names
+
+
+def _named(items: list[Any], path: str, key: str) -> list[tuple[str, Object]]:
+    """Return each of *items* with its name."""
+    return list(zip(_names(items, path, key), items, strict=True))
 
 
 def _kind(value: object) -> str:

@@ -5,6 +5,7 @@ whole document is decoded only for a pod that is to be patched. A pod without a 
 that. The types are those of https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/.
 """
 
+import re
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -17,6 +18,8 @@ from app.webhook.inject import MalformedPodError, Object
 V1: Final = "admission.k8s.io/v1"
 VERSIONS: Final = frozenset({V1, "admission.k8s.io/v1beta1"})
 
+
+_TYPE_ERROR: Final = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `(.+)`)?")
 
 T = TypeVar("T")
 
@@ -103,13 +106,13 @@ def _envelope_of(body: bytes) -> _Envelope[msgspec.Raw]:
     try:
         return _untyped.decode(body)
     except _UNREADABLE as error:
-        raise BadReviewError(f"expected an AdmissionReview with a request, got {_problem(error)}") from error
+        raise BadReviewError(_problem(error)) from error
 
 
 def subject_of(review: Review) -> Subject | Decision:
     """Return who asks in *review*, or the decision where it is not for us."""
     request, head = review.request, review.head
-    if request.sub_resource or request.operation not in {"CREATE", None}:
+    if request.sub_resource or request.operation not in ("CREATE", None):
         return Decision(reason=Reason.NOT_A_CREATION)
     if isinstance(request.kind, dict) and request.kind.get("kind", "Pod") != "Pod":
         return Decision(
@@ -117,7 +120,7 @@ def subject_of(review: Review) -> Subject | Decision:
             warnings=(f"register this webhook for pods only, it was asked about {shown(request.kind.get('kind'))}",),
         )
     if head is None:
-        return malformed(f"expected a pod, got {review.problem or 'nothing'}")
+        return malformed(review.problem or "expected a pod at request.object, got nothing")
     if not isinstance(request.namespace, str):
         return malformed("expected a string as request.namespace")
     return Subject(
@@ -137,7 +140,7 @@ def pod_of(review: Review) -> Object:
     try:
         pod = _document.decode(_untyped.decode(review.body).request.object)
     except _UNREADABLE as error:
-        raise MalformedPodError(f"expected a pod, got {_problem(error)}") from error
+        raise MalformedPodError(_problem(error)) from error
     if not isinstance(pod, dict):
         raise MalformedPodError("expected a pod, got no object")
     return pod
@@ -177,8 +180,13 @@ def answer(review: Review, decision: Decision) -> bytes:
 
 
 def _problem(error: Exception) -> str:
+    """Return "expected …, got …" for what msgspec says: names of types and places, nothing of the body itself."""
     if isinstance(error, UnicodeDecodeError):
-        return "bytes that are no UTF-8"
+        return "expected UTF-8, got other bytes"
     if isinstance(error, RecursionError):
-        return "JSON that is nested too deeply"
-    return shown(str(error), limit=160)
+        return "expected an AdmissionReview, got JSON that is nested too deeply"
+    found = _TYPE_ERROR.fullmatch(str(error))
+    if found is None:
+        return f"expected an AdmissionReview in JSON, got something else: {shown(str(error), limit=120)}"
+    expected, got, place = found.groups()
+    return f"expected {expected} at {(place or '$').removeprefix('$.')}, got {got}"

@@ -5,12 +5,14 @@ Plain sockets and one selector: an event loop would take as long for a request a
 """
 
 import argparse
+import itertools
 import json
 import selectors
 import socket
 import ssl
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,14 +26,14 @@ class Connection:
     """A keep-alive connection with one request under way."""
 
     socket: ssl.SSLSocket
-    request: bytes
+    requests: Iterator[bytes]
     sent: float = 0.0
     """On the clock of ``time.perf_counter``."""
 
     def send(self) -> None:
         """Send the next request."""
         self.sent = time.perf_counter()
-        self.socket.sendall(self.request)
+        self.socket.sendall(next(self.requests))
 
     def receive(self) -> bool:
         """Read one whole answer; return whether its status is 200."""
@@ -44,11 +46,17 @@ class Connection:
         return head.startswith(b"HTTP/1.1 200 ")
 
 
-def connect(port: int, *, context: ssl.SSLContext, request: bytes) -> Connection:
+def request(body: bytes) -> bytes:
+    """Return a whole HTTP request with *body*."""
+    headers = f"Host: {HOST}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return f"POST /mutate HTTP/1.1\r\n{headers}\r\n".encode() + body
+
+
+def connect(port: int, *, context: ssl.SSLContext, requests: Iterator[bytes]) -> Connection:
     """Return a connection that has had its first answer, and with it the server's session tickets."""
     plain = socket.create_connection((HOST, port), timeout=TIMEOUT_SECONDS)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection = Connection(context.wrap_socket(plain, server_hostname=HOST), request)
+    connection = Connection(context.wrap_socket(plain, server_hostname=HOST), requests)
     connection.send()
     connection.receive()
     return connection
@@ -80,18 +88,16 @@ def drive(connections: list[Connection], *, seconds: float) -> dict[str, Any]:
 
 def main() -> None:
     """Read the command line, drive, print."""
-    parser = argparse.ArgumentParser(description="Sends one admission review again and again over TLS.")
+    parser = argparse.ArgumentParser(description="Sends admission reviews again and again over TLS.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ca", type=Path, required=True)
-    parser.add_argument("--body", type=Path, required=True)
+    parser.add_argument("--body", type=Path, nargs="+", required=True)
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     arguments = parser.parse_args()
-    body = arguments.body.read_bytes()
-    headers = f"Host: {HOST}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    request = f"POST /mutate HTTP/1.1\r\n{headers}\r\n".encode() + body
+    requests = itertools.cycle([request(file.read_bytes()) for file in arguments.body])
     context = ssl.create_default_context(cafile=arguments.ca)
-    connections = [connect(arguments.port, context=context, request=request) for _ in range(arguments.connections)]
+    connections = [connect(arguments.port, context=context, requests=requests) for _ in range(arguments.connections)]
     print(json.dumps(drive(connections, seconds=arguments.seconds)))  # noqa: T201 - who started us reads it
 
 

@@ -29,10 +29,18 @@ P99_RATIO: Final = 0.5
 Name = Literal["wrk", "python"]
 
 SCRIPT: Final = """
-local file = assert(io.open("{body}", "rb"))
+local requests, turn = {{}}, 0
 wrk.method = "POST"
-wrk.body = file:read("*a")
 wrk.headers["Content-Type"] = "application/json"
+init = function()
+  for path in string.gmatch("{bodies}", "%S+") do
+    requests[#requests + 1] = wrk.format(nil, nil, nil, assert(io.open(path, "rb")):read("*a"))
+  end
+end
+request = function()
+  turn = turn % #requests + 1
+  return requests[turn]
+end
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
@@ -61,11 +69,12 @@ class Driver:
         self.name: Name = name or ("wrk" if shutil.which("wrk") else "python")
         self._folder = folder
 
-    def run(self, server: Server, review: bytes, *, seconds: int) -> Run:
-        """Load *server* with the same *review* on all connections for *seconds*."""
-        file = self._folder / "review.json"
-        file.write_bytes(review)
-        command = self._wrk(server, file, seconds) if self.name == "wrk" else self._python(server, file, seconds)
+    def run(self, server: Server, *reviews: bytes, seconds: int) -> Run:
+        """Load *server* with *reviews*, one after the other, on all connections for *seconds*."""
+        files = [self._folder / f"review-{number}.json" for number in range(len(reviews))]
+        for file, review in zip(files, reviews, strict=True):
+            file.write_bytes(review)
+        command = self._wrk(server, files, seconds) if self.name == "wrk" else self._python(server, files, seconds)
         before = servers.processor_seconds(server.process.pid)
         try:
             finished = subprocess.run(  # noqa: S603 - wrk or our own driver
@@ -84,35 +93,53 @@ class Driver:
             processor_microseconds=used / result["requests"] * 1e6,
         )
 
-    def _wrk(self, server: Server, file: Path, seconds: int) -> list[str]:
+    def _wrk(self, server: Server, files: list[Path], seconds: int) -> list[str]:
         script = self._folder / "review.lua"
-        script.write_text(SCRIPT.format(body=file))
+        script.write_text(SCRIPT.format(bodies=" ".join(map(str, files))))
         load = ["-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--timeout", "30s", "-s", str(script)]
         return ["wrk", *load, f"https://{HOST}:{server.port}/mutate"]
 
-    def _python(self, server: Server, file: Path, seconds: int) -> list[str]:
-        where = ["--port", str(server.port), "--ca", str(server.ca), "--body", str(file)]
+    def _python(self, server: Server, files: list[Path], seconds: int) -> list[str]:
+        where = ["--port", str(server.port), "--ca", str(server.ca), "--body", *map(str, files)]
         load = ["--connections", str(CONNECTIONS), "--seconds", str(seconds)]
         return [sys.executable, "-m", "tests.bench.driver", *where, *load]
 
 
 def rows(folder: Path, *, driver: Driver, tls: Tls, rounds: int, seconds: int, say: Callable[[str], None]) -> list[Row]:
-    """Return four rows for each size, with a role and without: requests a second, p50, p99, processor time."""
+    """Return four rows for each size, with a role and without, and for all of them in turn; then what explains them."""
     found: list[Row] = []
+    reviews = {
+        f"{kilobytes:2} kB, {'role' if with_role else 'no role'}": body(kilobytes, with_role=with_role)
+        for kilobytes in CONTAINERS
+        for with_role in (True, False)
+    }
     with _both(folder, tls) as (ours, reference):
-        for kilobytes in CONTAINERS:
-            for with_role in (True, False):
-                name, review = _name(kilobytes, with_role=with_role), body(kilobytes, with_role=with_role)
-                say(f"{GROUP}: {name}")
-                _compare(ours, reference, review)
-                pairs = [
-                    (driver.run(reference, review, seconds=seconds), driver.run(ours, review, seconds=seconds))
-                    for _ in range(rounds)
-                ]
-                found += _rows(name, [theirs for theirs, _ in pairs], [our for _, our in pairs])
+        for review in reviews.values():
+            _compare(ours, reference, review)
+        loads: dict[str, list[bytes]] = {name: [review] for name, review in reviews.items()}
+        for name, bodies in (loads | {"all in turn": [*reviews.values()]}).items():
+            say(f"{GROUP}: {name}")
+            pairs = [
+                (driver.run(reference, *bodies, seconds=seconds), driver.run(ours, *bodies, seconds=seconds))
+                for _ in range(rounds)
+            ]
+            found += _rows(name, [theirs for theirs, _ in pairs], [our for _, our in pairs])
         megabytes = servers.settled_resident_bytes(ours.process.pid) / 1e6
     memory = Row(group=GROUP, what="resident after all of it", unit="MB", samples=(megabytes,))
-    return [*found, memory]
+    say(f"{GROUP}: the floor")
+    with servers.floor(folder, tls=tls) as floor:
+        runs = [driver.run(floor, body(7, with_role=False), seconds=seconds) for _ in range(rounds)]
+    return [*found, memory, *_floor(runs)]
+
+
+def _floor(runs: list[Run]) -> list[Row]:
+    what = f"{7:2} kB, answered with a constant"
+    requests = tuple(run.requests_per_second for run in runs)
+    processor = tuple(run.processor_microseconds for run in runs)
+    return [
+        Row(group=GROUP, what=f"{what}: requests", unit="/s", samples=requests, better="higher"),
+        Row(group=GROUP, what=f"{what}: processor time", unit="µs", samples=processor),
+    ]
 
 
 @contextmanager
@@ -123,10 +150,6 @@ def _both(folder: Path, tls: Tls) -> Iterator[tuple[Server, Server]]:
         servers.reference(folder, tls=tls) as reference,
     ):
         yield ours, reference
-
-
-def _name(kilobytes: int, *, with_role: bool) -> str:
-    return f"{kilobytes:2} kB, {'role' if with_role else 'no role'}"
 
 
 def _rows(name: str, theirs: list[Run], ours: list[Run]) -> list[Row]:

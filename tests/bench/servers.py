@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -117,12 +117,21 @@ def webhook(folder: Path, *, kubeconfig: Path, tls: Tls) -> Iterator[Server]:
         yield Server(process=process, port=port, ca=tls.ca, ready_seconds=ready_seconds)
 
 
-@contextmanager
-def reference(folder: Path, *, tls: Tls) -> Iterator[Server]:
+def reference(folder: Path, *, tls: Tls) -> AbstractContextManager[Server]:
     """Run the reference app as its authors would, with the access log off as ours is."""
-    log = folder / "reference.log"
+    return _uvicorn("reference", folder, tls=tls)
+
+
+def floor(folder: Path, *, tls: Tls) -> AbstractContextManager[Server]:
+    """Run an app that decides nothing, on the server that the reference has."""
+    return _uvicorn("floor", folder, tls=tls)
+
+
+@contextmanager
+def _uvicorn(name: str, folder: Path, *, tls: Tls) -> Iterator[Server]:
+    log = folder / f"{name}.log"
     files = ["--ssl-certfile", str(tls.certificate), "--ssl-keyfile", str(tls.key)]
-    app = ["tests.bench.reference:app", "--host", HOST, "--port", "0", "--no-access-log"]
+    app = [f"tests.bench.{name}:app", "--host", HOST, "--port", "0", "--no-access-log"]
     started = time.perf_counter()
     with _running([sys.executable, "-m", "uvicorn", *app, *files], log=log) as process:
         port = _wait(lambda: _port(log, rb"running on https://[\d.]+:(\d+)"), process, log=log)

@@ -141,7 +141,7 @@ def test_person_who_slipped_reads_the_fix_in_the_terminal(kubectl: Kubectl, name
 
     assert done.stderr == (
         'Warning: write eks.amazonaws.com/role-arn instead of "eks.amazon.com/role-arn" on the ServiceAccount:'
-        f" it is ignored (ServiceAccount {namespace}/typo)\n"
+        f' it is ignored (ServiceAccount "{namespace}/typo")\n'
     )
 
 

@@ -47,7 +47,7 @@ def test_every_command_explains_itself(command: str) -> None:
         ),
         pytest.param(
             ["webhook", "--env", "PATH=x"],
-            "irsa: --env: expected AWS_ENDPOINT_URL*, AWS_CA_BUNDLE or AWS_STS_* as NAME=VALUE, not 'PATH';"
+            'irsa: --env: expected AWS_ENDPOINT_URL*, AWS_CA_BUNDLE or AWS_STS_* as NAME=VALUE, not "PATH";'
             " see `irsa webhook --help`",
             id="not-allowed",
         ),

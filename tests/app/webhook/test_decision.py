@@ -133,7 +133,7 @@ def test_pod_without_a_role_is_not_even_read() -> None:
 def test_unknown_service_account_says_what_to_do() -> None:
     assert decided(None) == Decision(
         reason=Reason.SERVICE_ACCOUNT_NOT_FOUND,
-        warnings=("create the pod again: ServiceAccount shop/app is not known yet: nothing was injected",),
+        warnings=('create the pod again: ServiceAccount "shop/app" is not known yet: nothing was injected',),
     )
 
 
@@ -162,7 +162,7 @@ def test_conflict_injects_nothing_and_names_the_remedy_first() -> None:
         reason=Reason.CONFLICT,
         warnings=(
             (
-                "rename volume aws-iam-token: it is no projected token for audience sts.amazonaws.com:"
+                'rename volume aws-iam-token: it is no projected token for audience "sts.amazonaws.com":'
                 " nothing was injected"
             ),
         ),
@@ -176,7 +176,7 @@ def test_malformed_role_arn_injects_nothing() -> None:
     assert decision.warnings == (
         (
             f"set {PREFIX}role-arn on the ServiceAccount to an IAM role's ARN such as"
-            ' arn:aws:iam::111122223333:role/name, got "shop" (ServiceAccount shop/app)'
+            ' arn:aws:iam::111122223333:role/name, got "shop" (ServiceAccount "shop/app")'
         ),
     )
 
@@ -184,8 +184,21 @@ def test_malformed_role_arn_injects_nothing() -> None:
 def test_role_annotation_on_the_pod_is_sent_to_the_service_account() -> None:
     assert decided(BARE, annotations={PREFIX + "role-arn": ROLE_ARN}) == Decision(
         reason=Reason.NO_ROLE,
-        warnings=(f"move {PREFIX}role-arn to the ServiceAccount: on the pod it is ignored (ServiceAccount shop/app)",),
+        warnings=(
+            f'move {PREFIX}role-arn to the ServiceAccount: on the pod it is ignored (ServiceAccount "shop/app")',
+        ),
     )
+
+
+def test_control_characters_of_strangers_come_out_escaped() -> None:
+    hostile = annotated(audience="\x1b[31m\nforged")
+
+    decision = decided(hostile, pod(volumes=[{"name": "aws-iam-token", "emptyDir": {}}]), name="a\x1b[0m")
+    unknown = decided(None, name="a\nforged")
+
+    assert all(text.isprintable() for text in decision.warnings + unknown.warnings)
+    assert decision.warnings
+    assert unknown.warnings
 
 
 def test_warnings_are_bounded_in_length_and_number() -> None:

@@ -171,7 +171,7 @@ def test_container_that_another_webhook_adds_later_gets_it_too() -> None:
     [
         pytest.param(
             pod(volumes=[{"name": "aws-iam-token", "emptyDir": {}}]),
-            "rename volume aws-iam-token: it is no projected token for audience sts.amazonaws.com",
+            'rename volume aws-iam-token: it is no projected token for audience "sts.amazonaws.com"',
             id="volume-of-another-kind",
         ),
         pytest.param(
@@ -180,18 +180,28 @@ def test_container_that_another_webhook_adds_later_gets_it_too() -> None:
                     {"name": "aws-iam-token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
                 ]
             ),
-            "rename volume aws-iam-token: it is no projected token for audience sts.amazonaws.com",
+            'rename volume aws-iam-token: it is no projected token for audience "sts.amazonaws.com"',
             id="token-for-the-cluster",
         ),
         pytest.param(
-            pod(container(volumeMounts=[MOUNT | {"mountPath": "/elsewhere"}])),
-            f"mount volume aws-iam-token at {MOUNT_PATH}, or not at all",
-            id="mounted-elsewhere",
+            pod(container(volumeMounts=[{"name": "secrets", "mountPath": MOUNT_PATH + "/"}])),
+            f'mount volume "secrets" of container "app" elsewhere: {MOUNT_PATH} is for the token',
+            id="place-taken",
         ),
         pytest.param(
-            pod(container(volumeMounts=[{"name": "secrets", "mountPath": MOUNT_PATH + "/"}])),
-            f'mount volume "secrets" elsewhere: {MOUNT_PATH} is for the token',
-            id="place-taken",
+            pod(container(volumeMounts=[{"name": "secrets", "mountPath": TOKEN_FILE}])),
+            f'mount volume "secrets" of container "app" elsewhere: {MOUNT_PATH} is for the token',
+            id="token-covered",
+        ),
+        pytest.param(
+            pod(container(volumeMounts=[MOUNT | {"subPath": "x"}])),
+            f'mount volume "aws-iam-token" of container "app" elsewhere: {MOUNT_PATH} is for the token',
+            id="part-of-the-volume",
+        ),
+        pytest.param(
+            pod(container(volumeDevices=[{"name": "disk", "devicePath": MOUNT_PATH}])),
+            f'mount volume "disk" of container "app" elsewhere: {MOUNT_PATH} is for the token',
+            id="device",
         ),
     ],
 )
@@ -200,6 +210,32 @@ def test_what_is_not_ours_is_never_taken_for_ours(before: dict[str, Any], messag
         operations(before, identity(), injection=Injection())
 
     assert str(caught.value) == message
+
+
+def test_our_volume_mounted_elsewhere_is_mounted_in_our_place_too() -> None:
+    elsewhere = MOUNT | {"mountPath": "/elsewhere"}
+
+    after = injected(pod(container(volumeMounts=[elsewhere])))
+
+    assert after["spec"]["containers"][0]["volumeMounts"] == [elsewhere, MOUNT]
+
+
+def test_foreign_volume_of_our_name_is_no_conflict_where_nothing_is_pointed_at_it() -> None:
+    foreign = {"name": "aws-iam-token", "emptyDir": {}}
+    own = [{"name": "AWS_ROLE_ARN", "value": "own"}]
+
+    assert injected(pod(container(env=own), volumes=[foreign])) == pod(container(env=[*own, ENV[0]]), volumes=[foreign])
+
+
+def test_variable_that_the_operator_gives_is_not_given_twice() -> None:
+    one = injected(pod(), environment={"AWS_STS_REGIONAL_ENDPOINTS": "legacy"})["spec"]["containers"][0]
+
+    assert one["env"] == [*ENV[1:], {"name": "AWS_STS_REGIONAL_ENDPOINTS", "value": "legacy"}]
+
+
+def test_pod_with_more_containers_than_any_node_runs_is_malformed() -> None:
+    with pytest.raises(MalformedPodError, match=r"^expected at most 1000 containers, got more$"):
+        operations(pod(*[container(f"c{n}") for n in range(1001)]), identity(), injection=Injection())
 
 
 def test_own_token_in_our_place_serves_a_container_with_its_own_variables() -> None:
@@ -215,6 +251,7 @@ def test_own_token_in_our_place_serves_a_container_with_its_own_variables() -> N
     ("before", "message"),
     [
         pytest.param({}, "expected an object at /spec, got nothing", id="no-spec"),
+        pytest.param({"spec": {}}, "expected containers at /spec/containers, got none", id="no-containers"),
         pytest.param({"spec": []}, "expected an object at /spec, got an array", id="spec-array"),
         pytest.param(
             pod() | {"spec": {"containers": 1}}, "expected an array at /spec/containers, got a number", id="int"

@@ -67,6 +67,7 @@ def test_deprecated_name_of_the_service_account_is_read_where_the_new_one_is_emp
     [
         pytest.param({"operation": "UPDATE"}, Reason.NOT_A_CREATION, id="update"),
         pytest.param({"operation": "DELETE", "object": None}, Reason.NOT_A_CREATION, id="delete"),
+        pytest.param({"operation": []}, Reason.NOT_A_CREATION, id="no-word-as-operation"),
         pytest.param({"subResource": "ephemeralcontainers"}, Reason.NOT_A_CREATION, id="subresource"),
         pytest.param({"kind": {"kind": "Deployment"}}, Reason.NOT_A_POD, id="deployment"),
         pytest.param({"object": None}, Reason.MALFORMED_POD, id="null"),
@@ -95,21 +96,20 @@ def test_wrong_type_is_warned_of_with_its_place() -> None:
 
     assert isinstance(decision, Decision)
     assert decision.warnings == (
-        (
-            'expected a pod, got "Expected `str | null`, got `array` - at `$.request.object.spec.serviceAccountName`":'
-            " nothing was injected"
-        ),
+        "expected str | null at request.object.spec.serviceAccountName, got array: nothing was injected",
     )
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        pytest.param(b"", 'expected an AdmissionReview with a request, got "Input data was truncated"', id="empty"),
+        pytest.param(
+            b"", 'expected an AdmissionReview in JSON, got something else: "Input data was truncated"', id="empty"
+        ),
         pytest.param(b"\xff\xfe", None, id="binary"),
         pytest.param(b"apiVersion: v1", None, id="yaml"),
         pytest.param(b"{}", None, id="no-request"),
-        pytest.param(b'{"request": null}', None, id="null-request"),
+        pytest.param(b'{"request": null}', "expected object at request, got null", id="null-request"),
         pytest.param(
             b'{"request": {}}', "expected an AdmissionReview with a string request.uid, got none", id="no-uid"
         ),

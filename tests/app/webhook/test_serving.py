@@ -100,7 +100,7 @@ def test_slip_in_the_prefix_is_answered_with_the_fix(webhook: Webhook) -> None:
         "warnings": [
             (
                 'write eks.amazonaws.com/role-arn instead of "eks.amazon.com/role-arn" on the ServiceAccount:'
-                " it is ignored (ServiceAccount shop/typo)"
+                ' it is ignored (ServiceAccount "shop/typo")'
             )
         ],
         "auditAnnotations": {"reason": "no_role"},
