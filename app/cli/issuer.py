@@ -27,6 +27,8 @@ def keygen(
         public_key: File to make for the public key. Default: the private key's name with the suffix .pub.
         key_type: Every API server and verifier takes rsa-2048.
     """
+    if not key.name:
+        raise ConfigurationError(f"expected a file to make as --key, got the folder {str(key)!r}")
     public = public_key or key.with_suffix(".pub")
     if public.absolute() == key.absolute():
         raise ConfigurationError(f"expected different files for --key and --public-key, got {str(key)!r} for both")

@@ -118,6 +118,13 @@ def test_keygen_wants_two_files(irsa: Command, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("folder", [".", "/", ""])
+def test_keygen_wants_the_name_of_a_file(irsa: Command, folder: str) -> None:
+    assert irsa("issuer", "keygen", "--key", folder) == Outcome(
+        2, "", f"irsa: expected a file to make as --key, got the folder '{folder or '.'}'\n"
+    )
+
+
 def test_keygen_names_the_types_that_there_are(irsa: Command, tmp_path: Path) -> None:
     outcome = irsa("issuer", "keygen", "--key", tmp_path / "sa.key", "--type", "rsa-1024")
 
