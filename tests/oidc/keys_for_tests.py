@@ -3,9 +3,15 @@
 from functools import cache
 from typing import Final, get_args
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP521R1, EllipticCurvePublicNumbers
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwcrypto.common import base64url_decode
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    SECP521R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicNumbers,
+)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from jwcrypto.common import base64url_decode, base64url_encode
 
 from oidc.keys import KeyType, PublicKey, SigningKey, generate, parse
 
@@ -43,6 +49,18 @@ RFC_P521: Final = {
 def signing_key(key_type: KeyType = "p-256") -> SigningKey:
     """Return the key of this type, the same for all."""
     return generate(key_type)
+
+
+def private_members(pem: bytes) -> set[str]:
+    """Return every private member that a JWK of this key could have (RFC 7518 sections 6.2.2 and 6.3.2)."""
+    key = load_pem_private_key(pem, None)
+    if isinstance(key, RSAPrivateKey):
+        rsa = key.private_numbers()
+        numbers = {rsa.d, rsa.p, rsa.q, rsa.dmp1, rsa.dmq1, rsa.iqmp}
+        return {base64url_encode(number.to_bytes((number.bit_length() + 7) // 8)) for number in numbers}
+    assert isinstance(key, EllipticCurvePrivateKey)
+    # As long as the curve's numbers are, leading zeros included.
+    return {base64url_encode(key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8))}
 
 
 def public_key(pem: bytes) -> PublicKey:

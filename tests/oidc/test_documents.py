@@ -3,9 +3,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicNumbers
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from jwcrypto.common import base64url_encode
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from oidc.documents import documents
 from oidc.errors import ConfigurationError
@@ -18,6 +17,7 @@ from tests.oidc.keys_for_tests import (
     RFC_P256,
     RFC_P521,
     kubernetes_key,
+    private_members,
     public_key,
     rfc_key,
     signing_key,
@@ -75,17 +75,6 @@ def test_a_trailing_slash_stays_in_the_issuer() -> None:
 
     assert published["issuer"] == "https://host/p/"
     assert published["jwks_uri"] == "https://host/p/openid/v1/jwks"
-
-
-def private_members(pem: bytes) -> set[str]:
-    """Return every private member that a JWK of this key could have (RFC 7518 sections 6.2.2 and 6.3.2)."""
-    key = load_pem_private_key(pem, None)
-    if isinstance(key, RSAPrivateKey):
-        rsa = key.private_numbers()
-        numbers = {rsa.d, rsa.p, rsa.q, rsa.dmp1, rsa.dmq1, rsa.iqmp}
-    else:
-        numbers = {key.private_numbers().private_value}  # type: ignore[union-attr] # all others are EC keys
-    return {base64url_encode(number.to_bytes((number.bit_length() + 7) // 8)) for number in numbers}
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
