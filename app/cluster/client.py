@@ -23,6 +23,7 @@ from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from kubernetes.aio.config.kube_config import KubeConfigLoader
 
+from app.cluster.decoding import UNREADABLE
 from app.cluster.events import MESSAGE_CHARACTERS
 from app.errors import ClusterError, ConfigurationError, ExpiredError, PageTooLargeError
 from app.text import shown
@@ -295,6 +296,6 @@ def _message(body: bytes) -> str:
     """Return a Status' message. Bodies of another kind are somebody else's, a proxy's, and may hold anything."""
     try:
         status = msgspec.json.decode(body, type=_Status)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return "no Status"
     return shown(status.message, MESSAGE_CHARACTERS) if status.kind == "Status" else "no Status"

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from app.cluster.decoding import UNREADABLE, problem
 from app.cluster.objects import service_account
 from app.cluster.source import Snapshot
 from app.errors import ClusterError
@@ -94,10 +95,8 @@ def add_page(snapshot: Snapshot, body: bytes, *, known: Snapshot, keep: Callable
     """
     try:
         page = _decode_list(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ClusterError(
-            f"expected a page of ServiceAccounts, got something else: {shown(str(error), MESSAGE_CHARACTERS)}"
-        ) from error
+    except UNREADABLE as error:
+        raise ClusterError(f"expected a page of ServiceAccounts, got {problem(error, MESSAGE_CHARACTERS)}") from error
     for item in page.items or ():
         if not _put(snapshot, item.metadata, keep):
             raise ClusterError("expected ServiceAccounts with name and namespace, got one without")
@@ -120,8 +119,8 @@ def apply(snapshot: Snapshot, line: bytes, *, keep: Callable[[str], bool]) -> Ap
     """
     try:
         event = _decode_event(line)
-    except (msgspec.DecodeError, RecursionError) as error:
-        return Relist(f"expected a watch event, got something else: {shown(str(error), MESSAGE_CHARACTERS)}")
+    except UNREADABLE as error:
+        return Relist(f"expected a watch event, got {problem(error, MESSAGE_CHARACTERS)}")
     if event.type == "ERROR":
         return _refused(event.object)
     metadata = event.object.metadata

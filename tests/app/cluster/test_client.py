@@ -174,13 +174,18 @@ FORBIDDEN = 'serviceaccounts is forbidden: User "irsa" cannot list resource "ser
             "expected to list serviceaccounts, got 502 from {url}: no Status",
             id="body-of-somebody-else-is-not-shown",
         ),
+        pytest.param(
+            502, b'{"kind": "Status", "message": "\xff"}',
+            "expected to list serviceaccounts, got 502 from {url}: no Status",
+            id="latin-1",
+        ),
     ],
 )  # fmt: skip
 async def test_refusals_name_the_right_that_is_missing(
-    tmp_path: Path, code: int, body: dict[str, Any], message: str
+    tmp_path: Path, code: int, body: dict[str, Any] | bytes, message: str
 ) -> None:
     fake = FakeApi()
-    fake.answers.append((code, msgspec.json.encode(body)))
+    fake.answers.append((code, body if isinstance(body, bytes) else msgspec.json.encode(body)))
     async with fake.serving():
         with pytest.raises(ClusterError) as caught:
             await list_once(fake, tmp_path)

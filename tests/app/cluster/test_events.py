@@ -110,29 +110,30 @@ WEB = ("shop", "web", UNANNOTATED)
         pytest.param(
             snapshot(api=ROLE),
             event("MODIFIED", annotations={ROLE_ARN: 7}),
-            Relist(
-                "expected a watch event, got something else: "
-                '"Expected `str`, got `int` - at `$.object.metadata.annotations[...]`"'
-            ),
+            Relist('expected a watch event, got "Expected `str`, got `int` - at `$.object.metadata.annotations[...]`"'),
             [API],
             id="annotation-that-is-no-string",
         ),
         pytest.param(
             snapshot(api=ROLE),
             b"<html>",
-            Relist('expected a watch event, got something else: "JSON is malformed: invalid character (byte 0)"'),
+            Relist('expected a watch event, got "JSON is malformed: invalid character (byte 0)"'),
             [API],
             id="html",
         ),
         pytest.param(
             snapshot(api=ROLE),
             b'{"type": "ADDED", "object": {"x": ' + b"[" * 100_000,
-            Relist(
-                "expected a watch event, got something else: "
-                '"maximum recursion depth exceeded while deserializing an object"'
-            ),
+            Relist("expected a watch event, got JSON that is nested too deeply"),
             [API],
             id="nested-without-end",
+        ),
+        pytest.param(
+            snapshot(api=ROLE),
+            event("ADDED", name="MARKER").replace(b"MARKER", b"\xff"),
+            Relist("expected a watch event, got bytes that are no UTF-8"),
+            [API],
+            id="latin-1",
         ),
     ],
 )
@@ -176,17 +177,17 @@ def test_empty_cluster_is_an_empty_page() -> None:
     [
         pytest.param(
             b"<html>",
-            'expected a page of ServiceAccounts, got something else: "JSON is malformed: invalid character (byte 0)"',
+            'expected a page of ServiceAccounts, got "JSON is malformed: invalid character (byte 0)"',
             id="html",
         ),
         pytest.param(
             b"{}",
-            'expected a page of ServiceAccounts, got something else: "Object missing required field `metadata`"',
+            'expected a page of ServiceAccounts, got "Object missing required field `metadata`"',
             id="no-list",
         ),
         pytest.param(
             b'{"metadata": {"resourceVersion": "5"}}',
-            'expected a page of ServiceAccounts, got something else: "Object missing required field `items`"',
+            'expected a page of ServiceAccounts, got "Object missing required field `items`"',
             id="status",
         ),
         pytest.param(
@@ -199,9 +200,13 @@ def test_empty_cluster_is_an_empty_page() -> None:
         ),
         pytest.param(
             b'{"x":' + b"[" * 100_000,
-            "expected a page of ServiceAccounts, got something else: "
-            '"maximum recursion depth exceeded while deserializing an object"',
+            "expected a page of ServiceAccounts, got JSON that is nested too deeply",
             id="nested-without-end",
+        ),
+        pytest.param(
+            page(metadata(name="MARKER")).replace(b"MARKER", b"\xff"),
+            "expected a page of ServiceAccounts, got bytes that are no UTF-8",
+            id="latin-1",
         ),
     ],
 )
