@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
@@ -44,7 +44,12 @@ SILENT_SECONDS: Final = 150.0
 
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 """Of one page: 500 objects of 16 kB, where 600 bytes are usual. A tenant who writes bigger annotations makes our pages
-smaller (``watch._list``), not our memory larger. One object has at most 1.5 MB (etcd's --max-request-bytes)."""
+smaller (``watch._list``), not our memory larger."""
+
+MAX_OBJECT_BYTES: Final = 16 * 1024 * 1024
+"""Of a page with one object, and of a watch event. An object has at most 1.5 MiB in etcd (its --max-request-bytes), but
+Go writes each ``<``, ``>`` and ``&`` of it as six bytes of JSON: 9 MiB, and some for what stands around them. Whoever
+may create ServiceAccounts can make such a one, and if we refused it we would never finish a list again."""
 
 MAX_STATUS_BYTES: Final = 64 * 1024
 
@@ -155,12 +160,13 @@ class KubernetesApi:
 
     async def list_page(self, *, limit: int, continue_token: str) -> bytes:
         """Return one page of a LIST; see `ServiceAccountApi`."""
+        most = MAX_OBJECT_BYTES if limit == 1 else MAX_PAGE_BYTES
         query = [("limit", str(limit))] + ([("continue", continue_token)] if continue_token else [])
         response = await self._get("list", "PartialObjectMetadataList", query, within=self._list_timeout)
         with _left(response), self._errors_as_ours():
-            body = await _read(response, MAX_PAGE_BYTES)
-        if len(body) > MAX_PAGE_BYTES:
-            raise PageTooLargeError(f"expected a page of at most {MAX_PAGE_BYTES} bytes for {limit} objects, got more")
+            body = await _read(response, most)
+        if len(body) > most:
+            raise PageTooLargeError(f"expected a page of at most {most} bytes for {limit} objects, got more")
         return body
 
     @asynccontextmanager
@@ -181,8 +187,14 @@ class KubernetesApi:
         while True:
             try:
                 with self._errors_as_ours():
-                    line = await response.content.readline()
+                    # Unless told otherwise, aiohttp takes no line that is longer than its buffer, 4 MiB.
+                    line = await response.content.readline(max_line_length=MAX_OBJECT_BYTES)
             except ClusterError as error:
+                if isinstance(error.__cause__, LineTooLong):
+                    # The next watch from the same version would begin with the same event.
+                    raise ExpiredError(
+                        f"expected events of at most {MAX_OBJECT_BYTES} bytes, got a longer one"
+                    ) from error
                 if isinstance(error.__cause__, aiohttp.SocketTimeoutError):
                     # Not only a dead connection is silent. An API restored from a backup counts from an older version:
                     # it accepts a watch from ours and says nothing before it has caught up (seen). A list finds out.

@@ -26,6 +26,10 @@ pytestmark = pytest.mark.anyio
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 TOKEN = "MARKER-TOKEN-THAT-NOBODY-MAY-SEE"  # noqa: S105 - it is here to be searched for
 
+MIB = 1024 * 1024
+ESCAPED = "\x01" * (3 * MIB // 2)
+"""As much as etcd holds of an object, and six times that in JSON, as `<` is in Go's."""
+
 
 def ours(key: str) -> bool:
     return key == ROLE_ARN
@@ -129,10 +133,10 @@ async def test_api_that_fails_for_a_while(tmp_path: Path) -> None:
         assert fake.verbs() == ["list", "list", "list", "list", "watch"]
 
 
-async def list_once(fake: FakeApi, folder: Path, **settings: float) -> bytes:
+async def list_once(fake: FakeApi, folder: Path, *, limit: int = 500, **settings: float) -> bytes:
     load = from_kubeconfig(fake.write_kubeconfig(folder / "kubeconfig", token=TOKEN))
     async with KubernetesApi(load, **settings) as api:
-        return await api.list_page(limit=500, continue_token="")
+        return await api.list_page(limit=limit, continue_token="")
 
 
 async def watch_once(fake: FakeApi, folder: Path, **settings: float) -> list[bytes]:
@@ -229,14 +233,21 @@ async def test_only_metadata_is_asked_for_and_bookmarks_are(tmp_path: Path) -> N
     ]  # fmt: skip
 
 
-async def test_page_of_many_megabytes_is_not_held(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("limit", "most"), [(500, 8 * MIB), (2, 8 * MIB), (1, 16 * MIB)])
+async def test_page_of_many_megabytes_is_not_held(tmp_path: Path, limit: int, most: int) -> None:
     fake = FakeApi()
-    fake.answers.append((200, b" " * (9 * 1024 * 1024)))
+    fake.answers.append((200, b" " * (most + 1)))
     async with fake.serving():
         with pytest.raises(PageTooLargeError) as caught:
-            await list_once(fake, tmp_path)
+            await list_once(fake, tmp_path, limit=limit)
 
-    assert str(caught.value) == "expected a page of at most 8388608 bytes for 500 objects, got more"
+    assert str(caught.value) == f"expected a page of at most {most} bytes for {limit} objects, got more"
+
+
+async def test_largest_object_that_etcd_holds_is_listed(tmp_path: Path) -> None:
+    fake = FakeApi().put("shop", "large", {"other": ESCAPED}).put("shop", "api", {ROLE_ARN: "one"})
+    async with fake.serving(), following(fake, tmp_path) as source:
+        assert (role(source, "large"), role(source, "api")) == ("", "one")
 
 
 async def test_nobody_there(tmp_path: Path) -> None:
@@ -267,12 +278,23 @@ async def test_connection_that_leads_nowhere_is_given_up(tmp_path: Path) -> None
             await list_once(fake, tmp_path, connect_seconds=0.2)
 
 
-async def test_line_of_many_megabytes_is_an_error_of_ours(tmp_path: Path) -> None:
+async def test_event_of_the_largest_object_that_etcd_holds_arrives(tmp_path: Path) -> None:
+    async with FakeApi().serving() as fake, following(fake, tmp_path) as source:
+        fake.put("shop", "large", {"other": ESCAPED}).put("shop", "api")
+
+        await eventually(lambda: role(source, "api") == "")
+        assert role(source, "large") == ""
+        assert fake.verbs() == ["list", "watch"]
+
+
+async def test_line_that_no_object_can_be_lists_anew(tmp_path: Path) -> None:
     fake = FakeApi()
-    fake.answers.append((200, b"x" * (9 * 1024 * 1024)))
+    fake.answers.append((200, b"x" * (16 * MIB + 1)))
     async with fake.serving():
-        with pytest.raises(ClusterError, match=r"^expected .* to answer, got"):
+        with pytest.raises(ExpiredError) as caught:
             await watch_once(fake, tmp_path)
+
+    assert str(caught.value) == "expected events of at most 16777216 bytes, got a longer one"
 
 
 async def test_no_error_and_no_repr_shows_the_token(tmp_path: Path) -> None:

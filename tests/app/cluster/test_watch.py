@@ -183,8 +183,8 @@ async def test_page_that_is_too_large_is_asked_for_in_smaller_ones() -> None:
     assert api.asked[:3] == [("list", 2, ""), ("list", 2, "more"), ("list", 1, "more")]
 
 
-async def test_one_object_that_is_too_large_is_a_failure_and_not_a_loop() -> None:
-    too_large = PageTooLargeError("expected a page of at most 8388608 bytes for 1 objects, got more")
+async def test_page_of_one_that_is_larger_than_any_object_is_a_failure_and_not_a_loop() -> None:
+    too_large = PageTooLargeError("expected a page of at most 16777216 bytes for 1 objects, got more")
     api = ScriptedApi(lists=[too_large, too_large, page("5", "api")])
     clock = ManualClock()
 
