@@ -3,9 +3,11 @@
 Event names are constants, facts are fields, identifiers and never objects: no pod, no value of a variable, no token.
 """
 
+import io
 import logging
 import sys
-from typing import Any, Final
+from contextlib import suppress
+from typing import IO, Any, BinaryIO, Final, cast
 
 import msgspec
 import structlog
@@ -17,11 +19,31 @@ TALKATIVE: Final = ("aiohttp", "asyncio", "boto3", "botocore", "grpc", "kubernet
 """Loggers that stay at INFO whatever our level is: at DEBUG botocore logs tokens and secret keys (seen)."""
 
 CHATTY: Final = ("uvicorn.error", "watchfiles.main")
-"""Loggers that stay at WARNING: they say again what our own lines say, at every start and every change of a file."""
+"""Loggers that stay at ERROR: they say again what our own lines say, or what any stranger makes them say."""
+
+
+class _Unfailing(io.RawIOBase):
+    """Standard error, whose end is not ours: a server outlives a log that is full or that nobody reads any more."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self._stream is not None:
+            with suppress(OSError, ValueError):
+                self._stream.write(data)
+                self._stream.flush()
+        return len(data)
 
 
 def configure(*, log_format: Format, level: Level) -> None:
     """Send our logs and those of the libraries to standard error in *log_format*, from *level* up."""
+    stream = _Unfailing(getattr(sys.stderr, "buffer", None))
+    text = io.TextIOWrapper(io.BufferedWriter(stream), "utf-8", "backslashreplace", line_buffering=True)
     number = logging.getLevelNamesMapping()[level.upper()]
     # Local variables hold tokens; structlog's own default would print them with every traceback.
     tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -35,20 +57,22 @@ def configure(*, log_format: Format, level: Level) -> None:
         exceptions = structlog.processors.ExceptionRenderer(tracebacks)
         final = [exceptions, structlog.processors.JSONRenderer(serializer=_json)]
         ours: list[Processor] = [exceptions, structlog.processors.JSONRenderer(serializer=_json_bytes)]
-        loggers = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        loggers = structlog.BytesLoggerFactory(cast("BinaryIO", stream))
     else:
         # repr_native_str: strangers' control characters come out escaped.
         console = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, repr_native_str=True
+            colors=sys.stderr is not None and sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,
+            repr_native_str=True,
         )
         final = ours = [console]
-        loggers = structlog.PrintLoggerFactory(sys.stderr)
+        loggers = structlog.PrintLoggerFactory(text)
     structlog.configure(
         processors=[*shared, *ours],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=loggers,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(text)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -59,7 +83,7 @@ def configure(*, log_format: Format, level: Level) -> None:
     root.handlers[:] = [handler]
     root.setLevel(number)
     for name in CHATTY:
-        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+        logging.getLogger(name).setLevel(max(number, logging.ERROR))
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(number, logging.INFO))
 

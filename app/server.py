@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from app.errors import ConfigurationError, IrsaError
 from app.loops import BackgroundLoops
+from app.text import shown
 from app.transport import HttpProtocol
 
 KEEP_ALIVE_SECONDS: Final = 120
@@ -44,13 +45,14 @@ def serve(
 
     Raises:
         ConfigurationError: the address cannot be bound; and what entering *client* raises.
-        IrsaError: the application did not start, or one of *loops* ended, which stops the server too.
+        IrsaError: one of *loops* ended, which stops the server too.
     """
     listener = _bound(host, port)
     config = uvicorn.Config(
         application,
         http=HttpProtocol,
         ws="none",  # the library for them is not even imported
+        lifespan="off",  # what a role runs beside its requests is in `client` and `loops`
         ssl_context_factory=(lambda _config, _default: tls) if tls else None,
         log_config=None,
         access_log=False,
@@ -89,8 +91,6 @@ async def _serve(
         address = listener.getsockname()
         log.info("listening", host=address[0], port=address[1], tls=server.config.is_ssl)
         await server.serve(sockets=[listener])
-    if not server.started:
-        raise IrsaError("expected the server to start, got a failure; the log above says which")
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -102,5 +102,7 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise ConfigurationError(f"expected to listen on {host} port {port}, got: {error.strerror}") from error
+        raise ConfigurationError(
+            f"expected to listen on {shown(host)} port {port}, got: {error.strerror or error}"
+        ) from error
     return listener

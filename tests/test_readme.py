@@ -11,7 +11,9 @@ README = Path(__file__).parent.parent.joinpath("README.md").read_text()
 def settings_table(model: type[InjectionSettings]) -> str:
     rows = ["| flag | default | what it does |", "|---|---|---|"]
     for name, field in model.model_fields.items():
-        default = "" if field.default in {None, ()} else str(field.default)
+        default = {True: f"on; off with --no-{name.replace('_', '-')}", None: "", (): ""}.get(
+            field.default, str(field.default)
+        )
         text = " ".join((field.description or "").split()).replace("|", "\\|")
         rows.append(f"| `--{name.replace('_', '-')}` | {f'`{default}`' if default else ''} | {text} |")
     return "\n".join(rows)

@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cyclopts import App, ArgumentCollection, CycloptsError
-from cyclopts.config import Env, Yaml
+from cyclopts.config import Dict, Env
 
-from app.cli import environment, settings_errors
+from app.cli import environment, settings_errors, settings_file
 from app.cli.commands import COMMANDS, GROUPS, ROLES
 from app.errors import ConfigurationError
-from app.text import shown
 
 
 def dispatch(arguments: Sequence[str]) -> int:
@@ -19,28 +19,34 @@ def dispatch(arguments: Sequence[str]) -> int:
     Raises:
         ConfigurationError: a flag, variable or key of the file that cannot be used; and what the command raises.
     """
+    for name in environment.service_links(os.environ):
+        del os.environ[name]
     file, tokens = _without_config(arguments)
     sources: list[Any] = [_strict, Env(environment.PREFIX, command=False)]
     if file is not None:
-        sources.append(_settings_file(file))
+        sources.append(Dict(settings_file.read(Path(file)), source=file))
     try:
         status = _application(sources)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        command = " ".join(error.command_chain or ())
-        raise ConfigurationError(f"{settings_errors.one_line(error)}; see `irsa {command} --help`") from error
+        command = " ".join(("irsa", *(error.command_chain or ())))
+        raise ConfigurationError(f"{settings_errors.one_line(error)}; see `{command} --help`") from error
     return status if isinstance(status, int) else 0
 
 
 def _without_config(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """Return the file after ``--config``, and the other words."""
-    tokens = list(arguments)
-    if "--config" not in tokens:
-        return None, tokens
-    at = tokens.index("--config")
-    if at + 1 == len(tokens):
-        raise ConfigurationError("expected a file after --config, got nothing")
-    file = tokens[at + 1]
-    del tokens[at : at + 2]
+    file, tokens = None, []
+    words = iter(arguments)
+    for word in words:
+        if word == "--config":
+            file = next(words, "")
+        elif word.startswith("--config="):
+            file = word.removeprefix("--config=")
+        else:
+            tokens.append(word)
+            continue
+        if not file:
+            raise ConfigurationError("expected a file after --config, got nothing")
     return file, tokens
 
 
@@ -58,17 +64,3 @@ def _application(sources: list[Any]) -> App:
 def _strict(_app: App, command: tuple[str, ...], flags: ArgumentCollection) -> None:
     if " ".join(command) in ROLES:
         environment.refuse_unknown(os.environ, flags=[name for flag in flags for name in flag.names])
-
-
-def _settings_file(path: str) -> Yaml:
-    file = Yaml(path, must_exist=True)
-    try:
-        sections = file.config
-    except (OSError, CycloptsError) as error:
-        problem = error.strerror if isinstance(error, OSError) else settings_errors.one_line(error)
-        raise ConfigurationError(f"expected a YAML file of settings at {path}, got: {problem}") from error
-    commands = {name.split(" ")[0] for name in COMMANDS}
-    for section in sections:
-        if section not in commands:
-            raise ConfigurationError(f"expected commands as sections of {path}, got {shown(section)}")
-    return file

@@ -8,9 +8,11 @@ one section a command).
 """
 
 import difflib
+import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from app.cli.commands import COMMANDS
 from app.errors import ConfigurationError, IrsaError
@@ -24,32 +26,50 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit status."""
+    _open_streams()
     try:
-        if not arguments or arguments[0] in {"--help", "-h", "help"}:
-            _print(overview())
-            return 0
-        if arguments[0] == "--version":
-            from importlib import metadata  # noqa: PLC0415 - 0.03 s that `irsa --help` has no use for
-
-            _print(metadata.version("irsa"))
-            return 0
-        _check_command(arguments[0])
-        from app.cli.dispatch import dispatch  # noqa: PLC0415 - 0.2 s that `irsa --help` has no use for
-
-        return dispatch(arguments)
+        status = _run(arguments)
+        sys.stdout.flush()
     except IrsaError as error:
         print(f"irsa: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
     except BrokenPipeError:
-        # Who read our output has enough of it (`irsa inject | head`); at exit Python would flush, and complain again.
+        # At exit Python would flush what is left, and complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # Who read our output has enough of it (`irsa inject | head`), but nobody has heard how another command ended.
+        return 0 if arguments[0] == "inject" else 1
+    except OSError as error:
+        print(f"irsa: expected to read and write where we were told, got: {error.strerror or error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         return 130
+    return status
 
 
-def _print(text: str) -> None:
-    print(text, flush=True)
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] in {"--help", "-h", "help"}:
+        print(overview())
+        return 0
+    if arguments[0] == "--version":
+        from importlib import metadata  # noqa: PLC0415 - 0.03 s that `irsa --help` has no use for
+
+        print(metadata.version("irsa"))
+        return 0
+    _check_command(arguments[0])
+    from app.cli.dispatch import dispatch  # noqa: PLC0415 - 0.2 s that `irsa --help` has no use for
+
+    return dispatch(arguments)
+
+
+def _open_streams() -> None:
+    """Give a stream to whoever has none (``>&-``), and every character a way out of it (``LC_ALL=C``)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - it is there until we end
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def overview() -> str:
@@ -66,7 +86,7 @@ def overview() -> str:
 
 def _check_command(word: str) -> None:
     known = sorted({name.split(" ")[0] for name in COMMANDS})
-    if word not in known and word != "--config":
+    if word not in known and word.partition("=")[0] != "--config":
         near = difflib.get_close_matches(word, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
         raise ConfigurationError(f"expected a command, got {shown(word)}; {hint}")

@@ -1,7 +1,7 @@
 """``IRSA_*`` variables that no setting has: a slip that would otherwise be silent. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from app.errors import ConfigurationError
@@ -11,6 +11,8 @@ FOR_TESTS: Final = "IRSA_TEST_"
 
 # Kubernetes gives a container these for each Service of its namespace (pkg/kubelet/envvars), ours among them.
 SERVICE_LINK: Final = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)?$")
+
+LINKED: Final = re.compile(r"(tcp|udp|sctp)://")
 
 
 def variable(flag: str) -> str:
@@ -31,3 +33,8 @@ def refuse_unknown(names: Iterable[str], *, flags: Iterable[str]) -> None:
             raise ConfigurationError(
                 f"expected {PREFIX}* variables to be settings of this command, got {name}: unset it"
             )
+
+
+def service_links(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables of ours that Kubernetes has set: ``IRSA_PORT`` is no port where a Service is named irsa."""
+    return [name for name, value in environment.items() if name.startswith(PREFIX) and LINKED.match(value)]

@@ -3,13 +3,14 @@
 A plain ASGI endpoint, past the per-route machinery of the framework: one admission review is the hot path.
 """
 
+import asyncio
 import time
 import traceback
 from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.cluster.source import ServiceAccountSource
 from app.errors import BadReviewError
@@ -20,6 +21,12 @@ from app.webhook.metrics import WebhookMetrics
 MAX_BODY_BYTES: Final = 7 * 1024 * 1024
 """An object in etcd has at most 1.5 MiB (3 MiB of request to the apiserver). A review of an update carries it twice,
 and in JSON it may be twice as long as it is in protobuf; 7 MiB is what controller-runtime allows."""
+
+MAX_HELD_BYTES: Final = 64 * 1024 * 1024
+"""Of all bodies that are being read; who comes then is told to come again. Every pod of the cluster can reach us."""
+
+BODY_SECONDS: Final = 10.0
+"""For a whole body to arrive: an apiserver waits no longer for the answer (webhook timeoutSeconds is at most 30)."""
 
 MAX_LOGGED_CHARACTERS: Final = 253
 """The longest name in Kubernetes (apimachinery's DNS1123SubdomainMaxLength); who reaches us can send longer ones."""
@@ -44,6 +51,7 @@ class MutateEndpoint:
         self._source = source
         self._policy = policy
         self._metrics = metrics
+        self._held_bytes = 0
         # Bound once: the lazy logger of a module looks up its configuration at every call.
         self._log = log.bind()
 
@@ -51,7 +59,7 @@ class MutateEndpoint:
         """Answer one request."""
         try:
             _check_head(scope)
-            body = await _body(receive)
+            body = await self._body(receive)
             started = time.perf_counter()
             review = reviews.parse(body)
         except (_HttpError, BadReviewError) as error:
@@ -66,6 +74,31 @@ class MutateEndpoint:
         self._metrics.reviewed(decision.reason, seconds)
         self._log.info("pod_reviewed", **_fields(review, subject, decision, seconds))
         await _reply(send, HTTPStatus.OK, answer, content_type=b"application/json")
+
+    async def _body(self, receive: Receive) -> bytes:
+        """Return the whole body; give up at the first byte too many, without keeping what came."""
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _HttpError(400, "expected the whole body, got a part of it")
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    self._held_bytes += len(chunk)
+                    chunks.append(chunk)
+                    if size > MAX_BODY_BYTES:
+                        raise _too_large()
+                    if self._held_bytes > MAX_HELD_BYTES:
+                        raise _HttpError(503, "expected fewer bodies at once, got too many; try again")
+                    if not message.get("more_body", False):
+                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        except TimeoutError:
+            raise _HttpError(408, f"expected the whole body within {BODY_SECONDS:.0f} s, got a part of it") from None
+        finally:
+            self._held_bytes -= size
 
     def _decide(self, review: reviews.Review) -> tuple[Subject | None, Decision]:
         subject = None
@@ -98,23 +131,6 @@ def _check_head(scope: Scope) -> None:
         raise _HttpError(415, "expected content type application/json, got another")
     if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         raise _too_large()
-
-
-async def _body(receive: Receive) -> bytes:
-    """Return the whole body; give up at the first byte too many, without keeping what came."""
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _HttpError(400, "expected the whole body, got a part of it")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _too_large() -> _HttpError:

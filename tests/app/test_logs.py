@@ -1,5 +1,8 @@
 import json
 import logging
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
@@ -59,3 +62,19 @@ def test_console_line_escapes_control_characters(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().err
     assert "\x1b" not in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_log_that_nobody_takes_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, log_format: Format, *, is_there: bool
+) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115 - closing it would flush, and fail
+    monkeypatch.setattr(sys, "stderr", full if is_there else None)
+
+    logs.configure(log_format=log_format, level="info")
+    structlog.get_logger().info("pod_reviewed")
+    logging.getLogger("somebody").warning("said")
+
+    with suppress(OSError):
+        full.close()

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -99,7 +100,51 @@ def test_section_in_the_file_that_is_no_command_is_refused(tmp_path_factory: pyt
     done = irsa("webhook", "--config", str(config))
 
     assert done.returncode == 2
-    assert done.stderr == f'irsa: expected commands as sections of {config}, got "webhok"\n'
+    assert done.stderr == f'irsa: {config}: expected commands as sections, got "webhok"\n'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "42", "foo", "- a", "[]", "", "a: b: c", "!!python/object:os.system {}", "webhook: [1]", "webhook: {1: 2}",
+        "webhook: {null: 2}", "webhook: {env: [null]}", "webhook: {port: {a: 1}}", "issuer: {servee: {port: 1}}",
+        "webhook: {port: 1, port: 2}", "webhook: {}\n---\nwebhook: {}", "[" * 5000, "\0",
+    ],
+)  # fmt: skip
+def test_settings_file_that_is_none_is_one_line_and_exit_2(tmp_path: Path, content: str) -> None:
+    config = tmp_path / "irsa.yaml"
+    config.write_text(content)
+
+    assert entry.run(["--config", str(config), "webhook"]) == 2
+    assert entry.run([f"--config={config}", "webhook"]) == 2
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere.yaml"])
+def test_settings_file_that_cannot_be_read_is_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    assert entry.run(["webhook", f"--config={path}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_port_that_kubernetes_set_for_a_service_of_our_name_is_not_ours() -> None:
+    done = irsa(
+        "webhook", "--tls-cert", "/nowhere", IRSA_PORT="tcp://10.0.0.1:443", IRSA_PORT_443_TCP="tcp://10.0.0.1:443"
+    )
+
+    assert (done.returncode, done.stderr) == (
+        2,
+        "irsa: expected a TLS certificate at /nowhere, got: No such file or directory\n",
+    )
+
+
+def test_full_disk_is_one_line_and_exit_1() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
 def test_variable_of_ours_that_means_nothing_is_refused() -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import copy
 import json
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp
 from app.cluster.objects import ServiceAccount
 from app.main import webhook_application
 from app.settings import InjectionSettings
+from app.webhook import routes
 from app.webhook.routes import MAX_BODY_BYTES
 from tests.asgi import Reply, ask, get, post
 from tests.builders import BARE, UID, annotated, body, container, pod, review
@@ -86,6 +88,36 @@ def test_body_of_the_limit_is_read(application: ASGIApp) -> None:
     data = body(review(pod()))
 
     assert post(application, "/mutate", [data, b" " * (MAX_BODY_BYTES - len(data))]).status == 200
+
+
+def test_bodies_under_way_are_bounded_in_bytes_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "MAX_HELD_BYTES", 1000)
+    monkeypatch.setattr(routes, "BODY_SECONDS", 0.01)
+    application = webhook_application(InjectionSettings(), SERVICE_ACCOUNTS)
+    held, too_many = [b" " * 900], [b" " * 101]
+
+    async def ask(pieces: list[bytes]) -> int:
+        """Send *pieces*, and then nothing more."""
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            if not pieces:
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": pieces.pop(0), "more_body": True}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"content-type", b"application/json")]
+        await application({"type": "http", "method": "POST", "path": "/mutate", "headers": headers}, receive, send)
+        return int(sent[0]["status"])
+
+    async def both() -> tuple[int, int]:
+        return await asyncio.gather(ask(held), ask(too_many))
+
+    assert list(asyncio.run(both())) == [408, 503]
+    # What was held is let go of.
+    assert post(application, "/mutate", body(review(pod()))).status == 200
 
 
 def test_bad_body_is_400_with_one_line(application: ASGIApp) -> None:

@@ -3,8 +3,10 @@
 import base64
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,10 +156,24 @@ def test_nothing_of_a_pod_reaches_logs_metrics_or_the_process_list_even_at_debug
     assert "MARKER" not in command_line
 
 
+def test_head_without_end_is_refused_and_others_are_answered(webhook: Webhook) -> None:
+    plain = socket.create_connection(("127.0.0.1", webhook.connection.port), timeout=10)
+    trust = ssl.create_default_context()
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    with trust.wrap_socket(plain) as connection:
+        connection.sendall(b"POST /mutate HTTP/1.1\r\nX: ")
+        with suppress(ConnectionError):
+            for _ in range(100):
+                connection.sendall(b"x" * 4096)
+        assert connection.recv(12) == b"HTTP/1.1 400"
+
+    assert webhook.review(pod())["allowed"] is True
+
+
 def test_port_that_is_taken_is_one_line_and_exit_2(webhook: Webhook, tmp_path: Path) -> None:
     arguments = [*tls_files(trustme.CA(), tmp_path), "--service-accounts", str(tmp_path)]
     with irsa("webhook", "--host", "127.0.0.1", "--port", str(webhook.connection.port), *arguments) as second:
         assert second.wait() == 2
     assert second.log.splitlines()[-1] == (
-        f"irsa: expected to listen on 127.0.0.1 port {webhook.connection.port}, got: Address already in use"
+        f'irsa: expected to listen on "127.0.0.1" port {webhook.connection.port}, got: Address already in use'
     )
