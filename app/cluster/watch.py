@@ -55,7 +55,7 @@ class ApiSource:
         self._random = random
         self._snapshot = Snapshot()
         self._resource_version = ""  # empty: the next thing to do is a list
-        self._heard = float("-inf")
+        self._heard = self._confirmed = float("-inf")
 
     def __len__(self) -> int:
         return len(self._snapshot)
@@ -67,7 +67,8 @@ class ApiSource:
     def age(self, now: float) -> float:
         """Return the seconds since the API last told us that the snapshot is current.
 
-        It does so with every watch that it begins to answer and every event; bookmarks, about one a minute, are events.
+        It does so with every event (bookmarks, about one a minute, are events), and with every watch that it begins to
+        answer, unless that one fails before its first event.
         """
         return now - self._heard
 
@@ -80,6 +81,8 @@ class ApiSource:
             except ClusterError as error:
                 if isinstance(error, ExpiredError):
                     self._resource_version = ""
+                # An API may answer 200 and only then say that our version is too old, or break off each time.
+                self._heard = self._confirmed
                 delay = backoff.after_failure(self._clock())
                 log.warning(
                     "service_accounts_interrupted",
@@ -127,17 +130,15 @@ class ApiSource:
         """
         began, events = self._clock(), 0
         timeout = round(WATCH_SECONDS * (1 + self._random()))
-        confirmed = self._heard
+        self._confirmed = self._heard
         async with self._api.watch(self._resource_version, timeout_seconds=timeout) as lines:
             self._heard = self._clock()
             async for line in lines:
                 outcome = apply(self._snapshot, line, keep=self._keep)
                 if isinstance(outcome, Relist):
-                    # kube-apiserver may answer 200 first and say then that our version is too old.
-                    self._heard = confirmed
                     raise ExpiredError(outcome.reason)
                 self._resource_version = outcome.resource_version
-                self._heard = confirmed = self._clock()
+                self._heard = self._confirmed = self._clock()
                 events += 1
                 if events % EVENTS_A_TURN == 0:
                     await asyncio.sleep(0)

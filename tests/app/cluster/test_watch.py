@@ -11,7 +11,7 @@ from app.cluster.api import ServiceAccountApi
 from app.cluster.source import ServiceAccountSource
 from app.cluster.watch import ApiSource
 from app.errors import ClusterError, ExpiredError, PageTooLargeError
-from tests.app.cluster.scripted_api import ManualClock, ScriptedApi, event, page
+from tests.app.cluster.scripted_api import ManualClock, ScriptedApi, Step, event, page
 
 pytestmark = pytest.mark.anyio
 
@@ -279,7 +279,16 @@ async def test_age_grows_while_the_api_refuses() -> None:
     assert ages == [pytest.approx(0.8), pytest.approx(2.4)]
 
 
-async def test_answer_that_turns_out_to_be_an_error_does_not_count() -> None:
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param([EXPIRED_EVENT], id="expired"),
+        pytest.param([ClusterError("expected an answer, got none")], id="refused"),
+        pytest.param([lambda: None, ClusterError("expected an answer, got none")], id="broken-after-the-answer"),
+        pytest.param([], id="over-at-once"),
+    ],
+)
+async def test_watch_that_fails_without_an_event_does_not_count(broken: list[Step]) -> None:
     ages: list[float] = []
     clock = ManualClock()
 
@@ -289,7 +298,7 @@ async def test_answer_that_turns_out_to_be_an_error_does_not_count() -> None:
 
     api = ScriptedApi(
         lists=[page("5"), page("9")],
-        watches=[[event("BOOKMARK", "6")], [lambda: pass_time(clock, 60.0), EXPIRED_EVENT]],
+        watches=[[event("BOOKMARK", "6"), lambda: pass_time(clock, 60.0)], broken],
     )
     subject = source(api, clock, sleep=sleep)
 
