@@ -111,6 +111,8 @@ class ApiSource:
                     raise
                 limit = max(1, limit // 4)
                 continue
+            # Or one object that is large makes 100,000 requests of the rest, longer than a continue token is good for.
+            limit = min(limit * 4, self._page_size)
             page = add_page(snapshot, body, known=self._snapshot, keep=self._keep)
             continue_token = page.continue_token
             if not continue_token:

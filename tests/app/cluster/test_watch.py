@@ -25,12 +25,13 @@ def source(
     *,
     sleep: Callable[[float], Awaitable[None]] | None = None,
     random: Callable[[], float] = lambda: 1.0,
+    page_size: int = 2,
 ) -> ApiSource:
     clock = clock or ManualClock()
     return ApiSource(
         api,
         keep=lambda key: key == ROLE_ARN,
-        page_size=2,
+        page_size=page_size,
         clock=clock,
         sleep=sleep or clock.sleep,
         random=random,
@@ -181,6 +182,18 @@ async def test_page_that_is_too_large_is_asked_for_in_smaller_ones() -> None:
 
     assert names(subject) == ["api", "web"]
     assert api.asked[:3] == [("list", 2, ""), ("list", 2, "more"), ("list", 1, "more")]
+
+
+async def test_pages_grow_again_behind_what_was_too_large() -> None:
+    too_large = PageTooLargeError("expected less")
+    after = [page("5", str(number), continue_token=f"after-{number}") for number in range(4)]
+    api = ScriptedApi(lists=[too_large, too_large, *after, page("5", "api")])
+    subject = source(api, page_size=40)
+
+    await play(subject, api)
+
+    assert [limit for verb, limit, *_ in api.asked if verb == "list"] == [40, 10, 2, 8, 32, 40, 40]
+    assert len(subject) == 5
 
 
 async def test_page_of_one_that_is_larger_than_any_object_is_a_failure_and_not_a_loop() -> None:
