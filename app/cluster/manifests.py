@@ -71,7 +71,9 @@ def read_documents(data: bytes, *, source: str) -> list[Document]:
     return documents
 
 
-def service_accounts_in(documents: Iterable[Document], *, keep: Callable[[str], bool]) -> Snapshot:
+def service_accounts_in(
+    documents: Iterable[Document], *, keep: Callable[[str], bool], namespace: str = DEFAULT_NAMESPACE
+) -> Snapshot:
     """Return the ServiceAccounts of *documents*, those in a ``List`` included. Other kinds are passed over.
 
     Where a ServiceAccount stands twice the last one counts, as it would for ``kubectl apply``.
@@ -79,6 +81,7 @@ def service_accounts_in(documents: Iterable[Document], *, keep: Callable[[str], 
     Args:
         documents: from `read_documents`, or with mappings of any other loader as content.
         keep: says of an annotation's key whether it concerns us.
+        namespace: where a ServiceAccount goes that names none.
 
     Raises:
         ManifestError: a document is no object, or a ServiceAccount has no name or an annotation that kube-apiserver
@@ -88,7 +91,7 @@ def service_accounts_in(documents: Iterable[Document], *, keep: Callable[[str], 
     for document in documents:
         for manifest in _objects(document):
             if manifest.get("kind") == "ServiceAccount" and manifest.get("apiVersion") == "v1":
-                _put(snapshot, document, manifest, keep=keep)
+                _put(snapshot, document, manifest, keep=keep, namespace=namespace)
     return snapshot
 
 
@@ -111,20 +114,25 @@ def _objects(document: Document) -> Iterator[Mapping[str, object]]:
 
 
 def _put(
-    snapshot: Snapshot, document: Document, manifest: Mapping[str, object], *, keep: Callable[[str], bool]
+    snapshot: Snapshot,
+    document: Document,
+    manifest: Mapping[str, object],
+    *,
+    keep: Callable[[str], bool],
+    namespace: str,
 ) -> None:
     metadata = _mapping(manifest.get("metadata") or {}, document, what="a ServiceAccount's metadata as a mapping")
-    name, namespace = metadata.get("name"), metadata.get("namespace") or DEFAULT_NAMESPACE
+    name, its_namespace = metadata.get("name"), metadata.get("namespace") or namespace
     if not isinstance(name, str) or not name:
         raise document.problem("expected a ServiceAccount with metadata.name, got none")
-    if not isinstance(namespace, str):
+    if not isinstance(its_namespace, str):
         raise document.problem(f"ServiceAccount {shown(name)}: expected metadata.namespace to be a string")
-    where = f"ServiceAccount {shown(f'{namespace}/{name}')}"
+    where = f"ServiceAccount {shown(f'{its_namespace}/{name}')}"
     annotations = _mapping(metadata.get("annotations") or {}, document, what=f"{where} with annotations as a mapping")
     kept = {
         key: _value(value, document, where=f"{where}: annotation {shown(key)}") for key, value in annotations.items()
     }
-    snapshot.put(namespace, name, service_account(kept, keep=keep))
+    snapshot.put(its_namespace, name, service_account(kept, keep=keep))
 
 
 def _value(value: object, document: Document, *, where: str) -> str:

@@ -1,8 +1,8 @@
 """Manifests and ServiceAccounts -> the manifests as the webhook would have them, and what to tell the user. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from app.cluster.manifests import Document, service_accounts_in
 from app.cluster.source import Snapshot
@@ -34,12 +34,12 @@ def service_accounts(manifests: Iterable[Manifest], *, policy: Policy, namespace
         ManifestError: one of them could never be created.
     """
     documents = [
-        replace(document, content=_placed(document.content, namespace))
+        document
         for manifest in manifests
         for document in manifest.documents
         if isinstance(document.content, dict) and document.content.get("kind") in HOLD_SERVICE_ACCOUNTS
     ]
-    return service_accounts_in(documents, keep=policy.vocabulary.concerns)
+    return service_accounts_in(documents, keep=policy.vocabulary.concerns, namespace=namespace)
 
 
 def inject(manifest: Manifest, known: Snapshot, *, policy: Policy, namespace: str) -> Injected:
@@ -110,14 +110,3 @@ def _patched(manifest: Manifest, operations: Sequence[Sequence[Operation]]) -> t
         except UneditableError:
             uneditable.add(index)
     return "".join(texts), uneditable
-
-
-def _placed(manifest: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """Return a ServiceAccount or a list of them with *namespace* where it names none."""
-    items = manifest.get("items")
-    if isinstance(items, list):
-        return {**manifest, "items": [_placed(item, namespace) if isinstance(item, dict) else item for item in items]}
-    metadata = manifest.get("metadata")
-    if isinstance(metadata, dict) and not metadata.get("namespace"):
-        return {**manifest, "metadata": {**metadata, "namespace": namespace}}
-    return manifest

@@ -163,6 +163,22 @@ def test_service_accounts_in_a_list_are_found(text: str) -> None:
     assert found(text % one) == [("shop", "api", UNANNOTATED)]
 
 
+def test_namespace_is_that_of_whatever_names_none() -> None:
+    text = """\
+        {apiVersion: v1, kind: ServiceAccount, metadata: {name: api}}
+        ---
+        {apiVersion: v1, kind: ServiceAccount, metadata: {name: api, namespace: shop}}
+        ---
+        {apiVersion: v1, kind: ServiceAccountList, items: [{metadata: {name: web, namespace: ""}}]}
+        """
+
+    assert list(service_accounts_in(read(text), keep=ours, namespace="team")) == [
+        ("team", "api", UNANNOTATED),
+        ("team", "web", UNANNOTATED),
+        ("shop", "api", UNANNOTATED),
+    ]
+
+
 def test_items_of_a_typed_list_need_not_repeat_their_kind() -> None:
     text = "{apiVersion: v1, kind: ServiceAccountList, items: [{metadata: {name: api}}]}"
 
