@@ -56,6 +56,7 @@ def read_documents(data: bytes, *, source: str) -> list[Document]:
         ManifestError: it cannot be read; the message is ``FILE:LINE:COLUMN: what is wrong``.
     """
     yaml = YAML(typ="safe", pure=True)
+    yaml.composer.warn_double_anchors = False  # YAML lets a name be given again (1.2.2, section 3.2.2.2)
     documents: list[Document] = []
     line = 1
     try:

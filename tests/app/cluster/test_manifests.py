@@ -67,6 +67,12 @@ def test_anchors_and_merge_keys_are_read() -> None:
     }
 
 
+def test_anchor_may_be_given_again() -> None:
+    (document,) = read("[&a one, *a, &a two, *a]")
+
+    assert document.content == ["one", "one", "two", "two"]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
