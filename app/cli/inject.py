@@ -26,10 +26,11 @@ def inject(
     namespace: Annotated[str, Parameter(name=("--namespace", "-n"))] = DEFAULT_NAMESPACE,
     diff: Annotated[bool, Parameter(negative=())] = False,
     settings: Annotated[InjectionSettings, Parameter(name="*")] | None = None,
-) -> None:
+) -> int:
     """Print manifests with what the webhook would add to the pods and pod templates in them; change no file.
 
-    Whatever else they hold is printed as it is. What was left alone, and why, is said on standard error.
+    Whatever else they hold is printed as it is. What was left alone, and why, is said on standard error. The exit status
+    is 1 where the webhook would have added something and the text could not be edited.
 
     Args:
         file: File of YAML or JSON manifests, - for standard input. Repeat it for each file.
@@ -47,6 +48,7 @@ def inject(
         print(notice, file=sys.stderr)
     texts = [result.text for result in results]
     _write(_diffs(manifests, texts) if diff else manifests[0].encode(_stream(manifests, texts)))
+    return 0 if all(result.complete for result in results) else 1
 
 
 def _read(path: Path) -> Manifest:

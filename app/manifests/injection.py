@@ -21,10 +21,17 @@ UNEDITABLE: Final = "left alone: write out its aliases, or give each key a line 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injected:
-    """A file after the injection: its *text*, and a line for each thing that its user should know."""
+    """A file after the injection.
+
+    Attributes:
+        text: all of it.
+        notices: a line for each thing that its user should know.
+        complete: whether everything is in it that the webhook would have added.
+    """
 
     text: str
     notices: tuple[str, ...] = ()
+    complete: bool = True
 
 
 def service_accounts(manifests: Iterable[Manifest], *, policy: Policy, namespace: str) -> Snapshot:
@@ -59,7 +66,7 @@ def inject(manifest: Manifest, known: Snapshot, *, policy: Policy, namespace: st
         for workload, decision in outcome
         for line in (*decision.warnings, *((UNEDITABLE,) if decision.operations and index in uneditable else ()))
     ]
-    return Injected(text=text, notices=tuple(notices))
+    return Injected(text=text, notices=tuple(notices), complete=not uneditable)
 
 
 _Decided = tuple[Workload, Decision]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import entry
+from app.manifests.injection import UNEDITABLE
 from tests.app.manifests.injecting import POD, SERVICE_ACCOUNT, injected
 
 PATCHABLE = POD + "  containers:\n  - name: a\n"
@@ -145,6 +146,22 @@ def test_what_is_left_alone_is_said_on_standard_error(irsa_inject: Command) -> N
         'Pod/p (default): left alone: no manifest has ServiceAccount "default/app"; '
         "name its folder with --service-accounts\n"
     )
+
+
+@pytest.mark.parametrize("flags", [(), ("--diff",)])
+def test_what_should_be_injected_and_cannot_is_exit_status_1(
+    irsa_inject: Command, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    uneditable = POD.replace("  name: p", "  name: q\n  annotations: {eks.amazonaws.com/skip-containers: a}")
+    uneditable += "  containers:\n  - &a\n    name: a\n    env:\n    - name: A\n  - {<<: *a, name: b}\n"
+    (tmp_path / "in.yaml").write_text(SERVICE_ACCOUNT + uneditable)
+    (tmp_path / "good.yaml").write_text(PATCHABLE)
+
+    done = irsa_inject("-f", "in.yaml", "-f", "good.yaml", *flags)
+
+    assert done.status == 1
+    assert done.err == f"Pod/q (default): {UNEDITABLE}\n"
+    assert "AWS_ROLE_ARN" in done.out
 
 
 def test_settings_come_from_flags_and_environment(irsa_inject: Command) -> None:
