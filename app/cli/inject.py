@@ -29,8 +29,8 @@ def inject(
 ) -> int:
     """Print manifests with what the webhook would add to the pods and pod templates in them; change no file.
 
-    Whatever else they hold is printed as it is. What was left alone, and why, is said on standard error. The exit status
-    is 1 where the webhook would have added something and the text could not be edited.
+    Whatever else they hold is printed as it is. What was left alone, and why, is said on standard error. The exit
+    status is 1 where the webhook would have added something and the text could not be edited.
 
     Args:
         file: File of YAML or JSON manifests, - for standard input. Repeat it for each file.
