@@ -48,8 +48,8 @@ NEAR: Final = 0.75
 MAX_SLIP_CHARACTERS: Final = 6
 """By so many a prefix that is a slip is longer or shorter than ours: eks.amazonaws.com.cn by 3."""
 
-MAX_SLIPS: Final = 10
-"""Slips that are told of one object; a person reads no more, and each costs a tenth of a millisecond to find."""
+MAX_SLIPS: Final = 3
+"""Slips that are told of one object: who mends these is told of the next."""
 
 # strconv.ParseBool's list, which is what users of the AWS webhook have written.
 BOOLEANS: Final = {word: value for words, value in (("1 t T TRUE true True", True), ("0 f F FALSE false False", False))

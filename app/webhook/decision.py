@@ -17,7 +17,7 @@ MIRROR: Final = "kubernetes.io/config.mirror"
 MAX_WARNING_CHARACTERS: Final = 256
 """The apiserver cuts longer ones once they are 4,096 together (apiserver's admission/plugin/webhook)."""
 
-MAX_WARNINGS: Final = 10
+MAX_WARNINGS: Final = 6
 
 
 class Reason(StrEnum):

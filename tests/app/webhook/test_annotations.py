@@ -151,14 +151,14 @@ def test_slips_are_answered_with_what_to_write() -> None:
     ]
 
 
-def test_thousands_of_near_misses_cost_little_and_ten_are_told() -> None:
+def test_thousands_of_near_misses_cost_little_and_three_are_told() -> None:
     annotations = {f"eks.amazonaws.{number:05}/role-arn": "" for number in range(8_500)}
     annotations |= {f"{'eks.amazonaws.com' * 14}{number}/role-arn": "" for number in range(900)}
 
     started = time.process_time()
     warnings = Vocabulary().slips(annotations, "pod")
 
-    assert len(warnings) == 10
+    assert len(warnings) == 3
     # A third of a second before the search was bounded; this is no benchmark, so the bound is a wide one.
     assert time.process_time() - started < 0.1
 
