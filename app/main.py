@@ -61,7 +61,7 @@ def run_webhook(settings: WebhookSettings) -> None:
 
 def _source(settings: WebhookSettings) -> tuple[ServiceAccountSource, AbstractAsyncContextManager[Any]]:
     """Return where ServiceAccounts come from, and the client under it: the folder that was named, or the cluster."""
-    keep = Vocabulary(settings.annotation_prefix).concerns
+    keep = Vocabulary(settings.annotation_prefix)
     if settings.service_accounts is not None:
         # Each source costs imports that the other can spare: 15 MB for YAML and its watcher, 20 MB for the client.
         from app.cluster.folder import FolderSource  # noqa: PLC0415 - see above

@@ -4,7 +4,6 @@ The decoder fills only the fields that are declared here. The rest of an object'
 most part, is skipped and never becomes a Python object.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -12,7 +11,7 @@ from typing import Final
 import msgspec
 
 from app.cluster.decoding import UNREADABLE, problem
-from app.cluster.objects import service_account
+from app.cluster.objects import Keep, service_account
 from app.cluster.source import Snapshot
 from app.errors import ClusterError
 from app.text import shown
@@ -81,14 +80,14 @@ class Relist:
     reason: str
 
 
-def add_page(snapshot: Snapshot, body: bytes, *, known: Snapshot, keep: Callable[[str], bool]) -> Page:
+def add_page(snapshot: Snapshot, body: bytes, *, known: Snapshot, keep: Keep) -> Page:
     """Add the ServiceAccounts on a page of a LIST to *snapshot*.
 
     Args:
         snapshot: the one that this list fills.
         body: a ``PartialObjectMetadataList`` in JSON.
         known: the snapshot that serves until then; what is the same in both is held once.
-        keep: says of an annotation's key whether it concerns us.
+        keep: says which annotations are kept.
 
     Raises:
         ClusterError: *body* is something else.
@@ -106,7 +105,7 @@ def add_page(snapshot: Snapshot, body: bytes, *, known: Snapshot, keep: Callable
     return Page(page.metadata.resource_version, page.metadata.continue_token)
 
 
-def apply(snapshot: Snapshot, line: bytes, *, keep: Callable[[str], bool]) -> Applied | Relist:
+def apply(snapshot: Snapshot, line: bytes, *, keep: Keep) -> Applied | Relist:
     """Apply one watch event to *snapshot*.
 
     What we cannot read may have been a change, so it asks for a new list instead of being passed over.
@@ -115,7 +114,7 @@ def apply(snapshot: Snapshot, line: bytes, *, keep: Callable[[str], bool]) -> Ap
     Args:
         snapshot: the current one.
         line: the event in JSON.
-        keep: says of an annotation's key whether it concerns us.
+        keep: says which annotations are kept.
     """
     try:
         event = _decode_event(line)
@@ -139,7 +138,7 @@ def apply(snapshot: Snapshot, line: bytes, *, keep: Callable[[str], bool]) -> Ap
     return Applied(metadata.resource_version)
 
 
-def _put(snapshot: Snapshot, metadata: _ObjectMeta, keep: Callable[[str], bool]) -> bool:
+def _put(snapshot: Snapshot, metadata: _ObjectMeta, keep: Keep) -> bool:
     if not metadata.name or not metadata.namespace:
         return False
     snapshot.put(metadata.namespace, metadata.name, service_account(metadata.annotations, keep=keep))

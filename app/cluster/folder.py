@@ -13,7 +13,7 @@ from watchfiles import awatch
 
 from app.cluster.manifest_files import manifest_files, read_file
 from app.cluster.manifests import read_documents, service_accounts_in
-from app.cluster.objects import ServiceAccount
+from app.cluster.objects import Keep, ServiceAccount
 from app.cluster.source import Snapshot
 from app.errors import ManifestError
 
@@ -44,9 +44,7 @@ class FolderSource:
     ServiceAccount the one in the later file counts, in order of names.
     """
 
-    def __init__(
-        self, folder: Path, *, keep: Callable[[str], bool], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, folder: Path, *, keep: Keep, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
         self._keep = keep
         self._clock = clock
@@ -56,7 +54,7 @@ class FolderSource:
         self._folder_problem = ""
 
     @classmethod
-    def open(cls, folder: Path, *, keep: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> Self:
+    def open(cls, folder: Path, *, keep: Keep, clock: Callable[[], float] = time.monotonic) -> Self:
         """Read *folder* once and return its source.
 
         Raises:

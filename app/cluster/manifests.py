@@ -4,7 +4,7 @@ No message quotes what a document holds: manifests hold Secrets.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from app.cluster.objects import service_account
+from app.cluster.objects import Keep, service_account
 from app.cluster.source import Snapshot
 from app.errors import ManifestError
 from app.text import shown
@@ -72,16 +72,14 @@ def read_documents(data: bytes, *, source: str) -> list[Document]:
     return documents
 
 
-def service_accounts_in(
-    documents: Iterable[Document], *, keep: Callable[[str], bool], namespace: str = DEFAULT_NAMESPACE
-) -> Snapshot:
+def service_accounts_in(documents: Iterable[Document], *, keep: Keep, namespace: str = DEFAULT_NAMESPACE) -> Snapshot:
     """Return the ServiceAccounts of *documents*, those in a ``List`` included. Other kinds are passed over.
 
     Where a ServiceAccount stands twice the last one counts, as it would for ``kubectl apply``.
 
     Args:
         documents: from `read_documents`, or with mappings of any other loader as content.
-        keep: says of an annotation's key whether it concerns us.
+        keep: says which annotations are kept.
         namespace: where a ServiceAccount goes that names none.
 
     Raises:
@@ -119,7 +117,7 @@ def _put(
     document: Document,
     manifest: Mapping[str, object],
     *,
-    keep: Callable[[str], bool],
+    keep: Keep,
     namespace: str,
 ) -> None:
     metadata = _mapping(manifest.get("metadata") or {}, document, what="a ServiceAccount's metadata as a mapping")

@@ -4,22 +4,40 @@ A cluster has 100,000 ServiceAccounts and a tenth of them have a role, so one wi
 dictionary entry and nothing else: they all share `UNANNOTATED`.
 """
 
+import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
-MAX_ANNOTATIONS: Final = 32
-"""Annotations kept of one ServiceAccount; we know 5, near misses may double that, the rest is somebody's joke."""
+MAX_VALUE_CHARACTERS: Final = 2048
+"""Longest value that is good: an ARN's. A longer one is cut to one more than this, so that it is seen."""
 
-MAX_VALUE_CHARACTERS: Final = 4096
-"""Longest value kept. An ARN has at most 2,048; a longer value is cut to one more than this, so that it is seen."""
+MAX_OTHERS: Final = 16
+"""Annotations kept of one ServiceAccount besides those that we know. Only their keys are ever told of."""
+
+MAX_KEY_CHARACTERS: Final = 253 + 1 + 63
+"""Longest key that kube-apiserver takes, prefix and name (apimachinery's IsQualifiedName); manifests may have others.
+
+With five known keys, and four bytes a character where one is an emoji, a ServiceAccount takes 41 kB for its values and
+20 kB for its other keys at most. A tenant who makes 500 of them takes 30 MB.
+"""
+
+
+class Keep(Protocol):
+    """Says which annotations are kept; ``app.webhook.annotations.Vocabulary`` is one."""
+
+    def is_known(self, key: str, /) -> bool:
+        """Return whether the value of *key* is read."""
+
+    def concerns(self, key: str, /) -> bool:
+        """Return whether *key* is known, or one that somebody must be told of."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A ServiceAccount that exists, with the annotations that concern us."""
+    """A ServiceAccount that exists, with the annotations that concern us; values that nobody reads are empty."""
 
     annotations: Mapping[str, str]
 
@@ -27,15 +45,19 @@ class ServiceAccount:
 UNANNOTATED: Final = ServiceAccount(MappingProxyType({}))
 
 
-def service_account(annotations: Mapping[str, str] | None, *, keep: Callable[[str], bool]) -> ServiceAccount:
-    """Return what we keep of a ServiceAccount with these *annotations*.
+def service_account(annotations: Mapping[str, str] | None, *, keep: Keep) -> ServiceAccount:
+    """Return what we keep of a ServiceAccount with these *annotations*: the known ones first, a few others' keys then.
 
     Args:
         annotations: ``metadata.annotations``, absent or null where there are none.
-        keep: says of an annotation's key whether it concerns us.
+        keep: says which of them.
     """
     if not annotations:
         return UNANNOTATED
     # Interned: ten thousand ServiceAccounts have the same few keys, each decoded into a string of its own.
-    kept = [(sys.intern(key), value[: MAX_VALUE_CHARACTERS + 1]) for key, value in annotations.items() if keep(key)]
-    return ServiceAccount(MappingProxyType(dict(kept[:MAX_ANNOTATIONS]))) if kept else UNANNOTATED
+    kept = {
+        sys.intern(key): value[: MAX_VALUE_CHARACTERS + 1] for key, value in annotations.items() if keep.is_known(key)
+    }
+    others = (key[:MAX_KEY_CHARACTERS] for key in annotations if key not in kept and keep.concerns(key))
+    kept |= dict.fromkeys(map(sys.intern, itertools.islice(others, MAX_OTHERS)), "")
+    return ServiceAccount(MappingProxyType(kept)) if kept else UNANNOTATED

@@ -15,7 +15,7 @@ import structlog
 from app.cluster.api import ServiceAccountApi
 from app.cluster.backoff import Backoff
 from app.cluster.events import Relist, add_page, apply
-from app.cluster.objects import ServiceAccount
+from app.cluster.objects import Keep, ServiceAccount
 from app.cluster.source import Snapshot
 from app.errors import ClusterError, ExpiredError, PageTooLargeError
 
@@ -41,7 +41,7 @@ class ApiSource:
         self,
         api: ServiceAccountApi,
         *,
-        keep: Callable[[str], bool],
+        keep: Keep,
         page_size: int = PAGE_SIZE,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,

@@ -132,7 +132,7 @@ def parse(documents: Iterable[Document]) -> Examples:
 def _identities(documents: Iterable[Document], namespace: str) -> dict[str, Identity | None]:
     """Return what each ServiceAccount of *namespace* asks for, in the webhook's own reading."""
     vocabulary = Vocabulary()
-    snapshot = service_accounts_in(documents, keep=vocabulary.concerns)
+    snapshot = service_accounts_in(documents, keep=vocabulary)
     return {
         name: identify(service_account.annotations, {}, vocabulary=vocabulary, defaults=Defaults()).identity
         for where, name, service_account in snapshot

@@ -46,7 +46,7 @@ def service_accounts(manifests: Iterable[Manifest], *, policy: Policy, namespace
         for document in manifest.documents
         if isinstance(document.content, dict) and document.content.get("kind") in HOLD_SERVICE_ACCOUNTS
     ]
-    return service_accounts_in(documents, keep=policy.vocabulary.concerns, namespace=namespace)
+    return service_accounts_in(documents, keep=policy.vocabulary, namespace=namespace)
 
 
 def inject(manifest: Manifest, known: Snapshot, *, policy: Policy, namespace: str) -> Injected:

@@ -18,6 +18,7 @@ from app.cluster.events import Relist, apply
 from app.cluster.source import Snapshot
 from app.cluster.watch import ApiSource
 from app.errors import ClusterError, ExpiredError
+from app.webhook.annotations import Vocabulary
 from tests.app.cluster.eventually import eventually
 from tests.e2e.kubectl import Kubectl
 
@@ -25,10 +26,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.anyio]
 
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 FORGETFUL = "this API server still knows everything since its first day; restart it, or wait for etcd's compaction"
-
-
-def ours(key: str) -> bool:
-    return key == ROLE_ARN
 
 
 def service_account(namespace: str, name: str, role: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -52,7 +49,7 @@ def kubeconfig_with(token: str, kubectl: Kubectl, *, file: Path) -> Path:
 @asynccontextmanager
 async def following(api: ServiceAccountApi, *, page_size: int = 500) -> AsyncIterator[ApiSource]:
     """A source that keeps itself current, once its first list is complete."""
-    source = ApiSource(api, keep=ours, page_size=page_size)
+    source = ApiSource(api, keep=Vocabulary(), page_size=page_size)
     task = asyncio.create_task(source.run())
     try:
         await eventually(lambda: source.age(time.monotonic()) < 60)
@@ -156,7 +153,7 @@ async def test_watch_from_a_version_that_is_too_old_lists_anew(kubectl: Kubectl,
 async def too_old(api: KubernetesApi, *, version: str) -> bool:
     try:
         async with api.watch(version, timeout_seconds=1) as lines:
-            return any([isinstance(apply(Snapshot(), line, keep=ours), Relist) async for line in lines])
+            return any([isinstance(apply(Snapshot(), line, keep=Vocabulary()), Relist) async for line in lines])
     except ExpiredError:
         return True
 

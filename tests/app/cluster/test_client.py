@@ -18,6 +18,7 @@ import trustme
 from app.cluster.client import KubernetesApi, from_kubeconfig, in_cluster
 from app.cluster.watch import ApiSource
 from app.errors import ClusterError, ConfigurationError, ExpiredError, PageTooLargeError
+from app.webhook.annotations import Vocabulary
 from tests.app.cluster.eventually import eventually
 from tests.app.cluster.fake_api import EXPIRED, FakeApi, status
 
@@ -31,10 +32,6 @@ ESCAPED = "\x01" * (3 * MIB // 2)
 """As much as etcd holds of an object, and six times that in JSON, as `<` is in Go's."""
 
 
-def ours(key: str) -> bool:
-    return key == ROLE_ARN
-
-
 async def no_wait(_seconds: float) -> None:
     await asyncio.sleep(0)
 
@@ -43,7 +40,7 @@ async def no_wait(_seconds: float) -> None:
 async def following(fake: FakeApi, folder: Path, *, page_size: int = 500) -> AsyncIterator[ApiSource]:
     """A source that keeps itself current from *fake*, once its first watch is there."""
     async with KubernetesApi(from_kubeconfig(fake.write_kubeconfig(folder / "kubeconfig"))) as api:
-        source = ApiSource(api, keep=ours, page_size=page_size, sleep=no_wait)
+        source = ApiSource(api, keep=Vocabulary(), page_size=page_size, sleep=no_wait)
         task = asyncio.create_task(source.run())
         try:
             await eventually(lambda: fake.watching == 1)

@@ -9,13 +9,11 @@ from app.cluster.events import Applied, Page, Relist, add_page, apply
 from app.cluster.objects import UNANNOTATED, ServiceAccount
 from app.cluster.source import Snapshot
 from app.errors import ClusterError
+from app.webhook.annotations import Vocabulary
 
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 ROLE = {ROLE_ARN: "arn:aws:iam::123456789012:role/api"}
-
-
-def ours(key: str) -> bool:
-    return key.startswith("eks.amazonaws.com/")
+OURS = Vocabulary()
 
 
 def metadata(**changes: Any) -> dict[str, Any]:
@@ -140,12 +138,12 @@ WEB = ("shop", "web", UNANNOTATED)
 def test_event(
     before: Snapshot, line: bytes, outcome: Applied | Relist, after: list[tuple[str, str, ServiceAccount]]
 ) -> None:
-    assert apply(before, line, keep=ours) == outcome
+    assert apply(before, line, keep=OURS) == outcome
     assert list(before) == after
 
 
 def test_long_error_of_the_api_is_cut() -> None:
-    outcome = apply(snapshot(), error(500, "x" * 10_000), keep=ours)
+    outcome = apply(snapshot(), error(500, "x" * 10_000), keep=OURS)
 
     assert outcome == Relist(f'expected watch events, got an error with code 500: "{"x" * 256}…"')
 
@@ -155,21 +153,21 @@ def test_long_error_of_the_api_is_cut() -> None:
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["type", "object", "metadata", "name"]), inner),
 )))  # fmt: skip
 def test_no_bytes_whatsoever_end_the_loop(line: bytes) -> None:
-    assert isinstance(apply(snapshot(api=ROLE), line, keep=ours), Applied | Relist)
+    assert isinstance(apply(snapshot(api=ROLE), line, keep=OURS), Applied | Relist)
 
 
 def test_page_fills_the_snapshot_and_says_how_to_go_on() -> None:
     made = Snapshot()
     body = page(metadata(annotations=ROLE), metadata(name="web", managedFields=[{"a": [1]}]), **{"continue": "next"})
 
-    assert add_page(made, body, known=Snapshot(), keep=ours) == Page(resource_version="5", continue_token="next")
+    assert add_page(made, body, known=Snapshot(), keep=OURS) == Page(resource_version="5", continue_token="next")
     assert list(made) == [API, WEB]
 
 
 def test_empty_cluster_is_an_empty_page() -> None:
-    assert add_page(Snapshot(), page(), known=Snapshot(), keep=ours) == Page(resource_version="5", continue_token="")
+    assert add_page(Snapshot(), page(), known=Snapshot(), keep=OURS) == Page(resource_version="5", continue_token="")
     null = b'{"metadata": {"resourceVersion": "5"}, "items": null}'
-    assert add_page(Snapshot(), null, known=Snapshot(), keep=ours) == Page(resource_version="5", continue_token="")
+    assert add_page(Snapshot(), null, known=Snapshot(), keep=OURS) == Page(resource_version="5", continue_token="")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +210,6 @@ def test_empty_cluster_is_an_empty_page() -> None:
 )
 def test_page_that_is_none(body: bytes, message: str) -> None:
     with pytest.raises(ClusterError) as caught:
-        add_page(Snapshot(), body, known=Snapshot(), keep=ours)
+        add_page(Snapshot(), body, known=Snapshot(), keep=OURS)
 
     assert str(caught.value) == message

@@ -10,16 +10,13 @@ from structlog.testing import capture_logs
 
 from app.cluster.folder import FolderSource
 from app.errors import ManifestError
+from app.webhook.annotations import Vocabulary
 from tests.app.cluster.eventually import eventually
 from tests.app.cluster.scripted_api import ManualClock
 
 pytestmark = pytest.mark.anyio
 
 ROLE_ARN = "eks.amazonaws.com/role-arn"
-
-
-def ours(key: str) -> bool:
-    return key == ROLE_ARN
 
 
 def manifest(name: str, role: str) -> str:
@@ -40,7 +37,7 @@ def role(source: FolderSource, name: str) -> str | None:
 
 @asynccontextmanager
 async def following(folder: Path) -> AsyncIterator[FolderSource]:
-    source = FolderSource.open(folder, keep=ours)
+    source = FolderSource.open(folder, keep=Vocabulary())
     task = asyncio.create_task(source.run())
     await asyncio.sleep(0)  # its first step is to watch the folder
     try:
@@ -59,7 +56,7 @@ def test_all_manifests_in_it_and_below_are_read(tmp_path: Path) -> None:
     (tmp_path / "deep" / "deeper" / "four.json").write_text(json.dumps(four))
     (tmp_path / "README.md").write_text("no: manifest: at all")
 
-    source = FolderSource.open(tmp_path, keep=ours)
+    source = FolderSource.open(tmp_path, keep=Vocabulary())
 
     assert [role(source, name) for name in ("one", "two", "three", "four")] == ["1", "2", "3", "4"]
     assert len(source) == 4
@@ -71,28 +68,28 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / ".two.yaml").write_text("half: of: an edit")
     (tmp_path / ".#three.yaml").symlink_to(tmp_path / "somebody@host")
 
-    assert len(FolderSource.open(tmp_path, keep=ours)) == 0
+    assert len(FolderSource.open(tmp_path, keep=Vocabulary())) == 0
 
 
 def test_later_file_counts(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(manifest("api", "first"))
     (tmp_path / "b.yaml").write_text(manifest("api", "second"))
 
-    assert role(FolderSource.open(tmp_path, keep=ours), "api") == "second"
+    assert role(FolderSource.open(tmp_path, keep=Vocabulary()), "api") == "second"
 
 
 def test_folder_that_is_linked_into_itself_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(manifest("one", "1"))
     (tmp_path / "self").symlink_to(tmp_path)
 
-    assert len(FolderSource.open(tmp_path, keep=ours)) == 1
+    assert len(FolderSource.open(tmp_path, keep=Vocabulary())) == 1
 
 
 def test_bad_file_at_start_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("a: 1\nb: [1\n")
 
     with pytest.raises(ManifestError) as caught:
-        FolderSource.open(tmp_path, keep=ours)
+        FolderSource.open(tmp_path, keep=Vocabulary())
 
     assert str(caught.value) == (
         f"{tmp_path}/bad.yaml:3:1: cannot be read as YAML: expected ',' or ']', but got '<stream end>'"
@@ -104,7 +101,7 @@ def test_what_is_no_folder_is_named(tmp_path: Path, name: str, problem: str) -> 
     (tmp_path / "file.yaml").write_text("")
 
     with pytest.raises(ManifestError) as caught:
-        FolderSource.open(tmp_path / name, keep=ours)
+        FolderSource.open(tmp_path / name, keep=Vocabulary())
 
     assert str(caught.value) == f"{tmp_path}/{name}: expected a folder of YAML manifests, got: {problem}"
 
@@ -150,7 +147,7 @@ async def test_swap_of_a_mounted_configmap_is_noticed(tmp_path: Path) -> None:
 async def test_bad_edit_keeps_the_last_good_content_and_is_logged_once(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(manifest("one", "1"))
     (tmp_path / "two.yaml").write_text(manifest("two", "2"))
-    source = FolderSource.open(tmp_path, keep=ours)
+    source = FolderSource.open(tmp_path, keep=Vocabulary())
     (tmp_path / "one.yaml").write_text("password: MARKER\npassword: MARKER\n")
     (tmp_path / "two.yaml").write_text(manifest("two", "changed"))
 
@@ -183,7 +180,7 @@ async def test_bad_edit_keeps_the_last_good_content_and_is_logged_once(tmp_path:
 
 def test_new_file_that_is_bad_hides_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(manifest("one", "1"))
-    source = FolderSource.open(tmp_path, keep=ours)
+    source = FolderSource.open(tmp_path, keep=Vocabulary())
     (tmp_path / "bad.yaml").write_text("[")
 
     source.look()
@@ -196,7 +193,7 @@ def test_folder_that_goes_away_keeps_its_content_and_is_logged_once(tmp_path: Pa
     folder = tmp_path / "manifests"
     folder.mkdir()
     (folder / "one.yaml").write_text(manifest("one", "1"))
-    source = FolderSource.open(folder, keep=ours, clock=clock)
+    source = FolderSource.open(folder, keep=Vocabulary(), clock=clock)
     folder.rename(tmp_path / "away")
 
     clock.now += 30
@@ -217,4 +214,4 @@ def test_folder_that_goes_away_keeps_its_content_and_is_logged_once(tmp_path: Pa
 
 
 def test_age_is_infinite_before_the_first_look(tmp_path: Path) -> None:
-    assert FolderSource(tmp_path, keep=ours).age(0.0) == math.inf
+    assert FolderSource(tmp_path, keep=Vocabulary()).age(0.0) == math.inf

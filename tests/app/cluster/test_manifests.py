@@ -7,14 +7,11 @@ from hypothesis import strategies as st
 from app.cluster.manifests import Document, read_documents, service_accounts_in
 from app.cluster.objects import UNANNOTATED, ServiceAccount
 from app.errors import ManifestError
+from app.webhook.annotations import Vocabulary
 
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 ARN = "arn:aws:iam::123456789012:role/api"
 MARKER = "MARKER-SECRET"
-
-
-def ours(key: str) -> bool:
-    return key.startswith("eks.amazonaws.com/")
 
 
 def read(text: str) -> list[Document]:
@@ -22,7 +19,7 @@ def read(text: str) -> list[Document]:
 
 
 def found(text: str) -> list[tuple[str, str, ServiceAccount]]:
-    return list(service_accounts_in(read(text), keep=ours))
+    return list(service_accounts_in(read(text), keep=Vocabulary()))
 
 
 def test_documents_know_where_they_begin() -> None:
@@ -123,7 +120,7 @@ def test_what_is_no_yaml_is_named_by_line_and_never_quoted(data: bytes, message:
 def test_bytes_are_documents_or_one_line_of_error(data: bytes) -> None:
     error = ""
     try:
-        service_accounts_in(read_documents(data, source="sa.yaml"), keep=ours)
+        service_accounts_in(read_documents(data, source="sa.yaml"), keep=Vocabulary())
     except ManifestError as caught:
         error = str(caught)
 
@@ -178,7 +175,7 @@ def test_namespace_is_that_of_whatever_names_none() -> None:
         {apiVersion: v1, kind: ServiceAccountList, items: [{metadata: {name: web, namespace: ""}}]}
         """
 
-    assert list(service_accounts_in(read(text), keep=ours, namespace="team")) == [
+    assert list(service_accounts_in(read(text), keep=Vocabulary(), namespace="team")) == [
         ("team", "api", UNANNOTATED),
         ("team", "web", UNANNOTATED),
         ("shop", "api", UNANNOTATED),

@@ -11,6 +11,7 @@ from app.cluster.api import ServiceAccountApi
 from app.cluster.source import ServiceAccountSource
 from app.cluster.watch import ApiSource
 from app.errors import ClusterError, ExpiredError, PageTooLargeError
+from app.webhook.annotations import Vocabulary
 from tests.app.cluster.scripted_api import ManualClock, ScriptedApi, Step, event, page
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +31,7 @@ def source(
     clock = clock or ManualClock()
     return ApiSource(
         api,
-        keep=lambda key: key == ROLE_ARN,
+        keep=Vocabulary(),
         page_size=page_size,
         clock=clock,
         sleep=sleep or clock.sleep,
@@ -359,12 +360,13 @@ async def test_burst_of_events_lets_others_have_their_turn() -> None:
 
 
 async def test_mistake_of_ours_is_not_taken_for_the_weather() -> None:
-    def mistaken(_: str) -> bool:
-        raise ZeroDivisionError
+    class Mistaken(Vocabulary):
+        def is_known(self, key: str) -> bool:
+            raise ZeroDivisionError(key)
 
     api = ScriptedApi(lists=[page("5")], watches=[[event("ADDED", "6", "api", annotations={"any": "x"})]])
     clock = ManualClock()
-    subject = ApiSource(api, keep=mistaken, clock=clock, sleep=clock.sleep)
+    subject = ApiSource(api, keep=Mistaken(), clock=clock, sleep=clock.sleep)
 
     with pytest.raises(ZeroDivisionError):
         await asyncio.wait_for(subject.run(), timeout=10)

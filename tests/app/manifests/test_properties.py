@@ -11,6 +11,7 @@ from app.manifests.documents import read
 from app.policy import policy
 from app.settings import InjectionSettings
 from app.webhook import review as reviews
+from app.webhook.annotations import Vocabulary
 from app.webhook.decision import Decision, decide
 from tests.app.manifests.injecting import SERVICE_ACCOUNT, injected
 from tests.app.manifests.layouts import templates, yaml_of
@@ -39,7 +40,7 @@ def of_the_webhook(template: dict[str, Any]) -> Decision:
     review = reviews.parse(json.dumps({"apiVersion": reviews.V1, "request": request}).encode())
     subject = reviews.subject_of(review)
     assert not isinstance(subject, Decision)
-    known = service_accounts_in(read_documents(SERVICE_ACCOUNT.encode(), source="test"), keep=lambda _: True)
+    known = service_accounts_in(read_documents(SERVICE_ACCOUNT.encode(), source="test"), keep=Vocabulary())
     service_account = known.get(subject.namespace, subject.service_account)
     return decide(subject, service_account, pod=lambda: reviews.pod_of(review), policy=rules)
 
