@@ -28,6 +28,10 @@ WATCH_SECONDS: Final = 300
 SHORT_WATCH_SECONDS: Final = 1.0
 """A watch that ends sooner and without an event is a failure, or an API that closes each at once is asked in a loop."""
 
+LONG_WATCH_SECONDS: Final = 30.0
+"""A watch that lasted so long was one, also where no event came and it broke off: an API that does not know our version
+says so at once."""
+
 EVENTS_A_TURN: Final = 64
 """Events of a burst applied before others have their turn: a millisecond. A read from memory never gives it up."""
 
@@ -130,10 +134,24 @@ class ApiSource:
             ExpiredError: an event that only a new list can answer.
             ClusterError: the watch failed, or ended at once.
         """
-        began, events = self._clock(), 0
+        began = self._clock()
         timeout = round(WATCH_SECONDS * (1 + self._random()))
         self._confirmed = self._heard
-        async with self._api.watch(self._resource_version, timeout_seconds=timeout) as lines:
+        try:
+            events = await self._follow(timeout)
+        except ClusterError as error:
+            # A proxy may cut a watch that is idle, for less than a minute even, in which no bookmark came.
+            if not isinstance(error, ExpiredError) and self._clock() - began >= LONG_WATCH_SECONDS:
+                self._confirmed = self._heard
+            raise
+        lasted = self._clock() - began
+        if not events and lasted < SHORT_WATCH_SECONDS:
+            raise ClusterError(f"expected a watch of {timeout} seconds, it ended after {lasted:.1f} without an event")
+
+    async def _follow(self, seconds: int) -> int:
+        """Apply the events of one watch of so many *seconds*, and return how many they were."""
+        events = 0
+        async with self._api.watch(self._resource_version, timeout_seconds=seconds) as lines:
             self._heard = self._clock()
             async for line in lines:
                 outcome = apply(self._snapshot, line, keep=self._keep)
@@ -144,6 +162,4 @@ class ApiSource:
                 events += 1
                 if events % EVENTS_A_TURN == 0:
                     await asyncio.sleep(0)
-        lasted = self._clock() - began
-        if not events and lasted < SHORT_WATCH_SECONDS:
-            raise ClusterError(f"expected a watch of {timeout} seconds, it ended after {lasted:.1f} without an event")
+        return events

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from app.cluster.decoding import UNREADABLE
 from app.errors import BadReviewError
 from app.text import shown
 from app.webhook.decision import Decision, Reason, Subject, malformed
@@ -77,9 +78,6 @@ _typed: Final = msgspec.json.Decoder(_Envelope[Head])
 _untyped: Final = msgspec.json.Decoder(_Envelope[msgspec.Raw])
 _document: Final = msgspec.json.Decoder()
 
-# What msgspec raises for bytes that are no JSON, JSON of another shape, no UTF-8, and JSON too deep for its stack.
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 
 def parse(body: bytes) -> Review:
     """Return the review in *body*.
@@ -92,7 +90,7 @@ def parse(body: bytes) -> Review:
     try:
         envelope = _typed.decode(body)
         head = envelope.request.object
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         envelope, problem = _envelope_of(body), _problem(error)
     uid = envelope.request.uid
     if not isinstance(uid, str) or not uid:
@@ -105,7 +103,7 @@ def _envelope_of(body: bytes) -> _Envelope[msgspec.Raw]:
     """Return the envelope in *body*, whatever the object in it is."""
     try:
         return _untyped.decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise BadReviewError(_problem(error)) from error
 
 
@@ -139,7 +137,7 @@ def pod_of(review: Review) -> Object:
     """
     try:
         pod = _document.decode(_untyped.decode(review.body).request.object)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise MalformedPodError(_problem(error)) from error
     if not isinstance(pod, dict):
         raise MalformedPodError("expected a pod, got no object")

@@ -321,6 +321,23 @@ async def test_watch_that_fails_without_an_event_does_not_count(broken: list[Ste
     assert ages == [60.0]
 
 
+async def test_watch_that_a_proxy_cut_because_it_was_idle_counts() -> None:
+    ages: list[float] = []
+    clock = ManualClock()
+
+    async def sleep(seconds: float) -> None:
+        ages.append(subject.age(clock()))
+        await clock.sleep(seconds)
+
+    idle: list[Step] = [lambda: pass_time(clock, 50.0), ClusterError("expected an answer, got none")]
+    api = ScriptedApi(lists=[page("5")], watches=[idle, idle, idle, idle])
+    subject = source(api, clock, sleep=sleep)
+
+    await play(subject, api)
+
+    assert ages == [50.0] * 4
+
+
 async def test_list_is_as_old_as_its_first_page() -> None:
     ages: list[float] = []
     clock = ManualClock()

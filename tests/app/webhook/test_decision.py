@@ -203,7 +203,9 @@ def test_control_characters_of_strangers_come_out_escaped() -> None:
 
 def test_warnings_are_bounded_in_length_and_number() -> None:
     slips = {f"{PREFIX}x{number}{'y' * 200}": "" for number in range(50)}
-    hostile = ServiceAccount(annotated(token_expiration="x" * 2000, sts_regional_endpoints="?").annotations | slips)
+    hostile = ServiceAccount(
+        {**annotated(token_expiration="x" * 2000, sts_regional_endpoints="?").annotations, **slips}
+    )
 
     warnings = decided(hostile, annotations=slips | {PREFIX + "token-expiration": "x" * 2000}).warnings
 
