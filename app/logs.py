@@ -6,7 +6,6 @@ Event names are constants, facts are fields, identifiers and never objects: no p
 import io
 import logging
 import sys
-from contextlib import suppress
 from typing import IO, Any, BinaryIO, Final, cast
 
 import msgspec
@@ -34,9 +33,11 @@ class _Unfailing(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         if self._stream is not None:
-            with suppress(OSError, ValueError):
+            try:
                 self._stream.write(data)
                 self._stream.flush()
+            except (OSError, ValueError):
+                return len(data)
         return len(data)
 
 

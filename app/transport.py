@@ -51,7 +51,6 @@ class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol for HTTP/1.1 over httptools, on `OneWrite`, with a bound for the head of a request."""
 
     _head_bytes = 0
-    _is_in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
         """Begin to serve a connection."""
@@ -60,19 +59,14 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read what came; refuse a head without end, which httptools would put together ever more slowly."""
         super().data_received(data)
-        self._head_bytes = self._head_bytes + len(data) if self._is_in_head else 0
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._head_bytes = 0
+            return
+        # No request is under way, so these bytes were part of a head.
+        self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             self.send_400_response("expected a shorter request head, got more")
-
-    def on_message_begin(self) -> None:
-        """Begin to read a request."""
-        self._is_in_head = True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Begin to read the body."""
-        self._is_in_head = False
-        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of a connection, however it ended.
