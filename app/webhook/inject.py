@@ -15,7 +15,7 @@ every container is skipped, no volume is added.
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ TOKEN_MOUNT_PATH: Final = "/var/run/secrets/eks.amazonaws.com/serviceaccount"  #
 
 MAX_CONTAINERS: Final = 1000
 """No node could run so many; a review of 7 MiB has room for 50,000, and its answer would have 170 MB."""
+
+MOUNTED: Final = (("volumeMounts", "mountPath"), ("volumeDevices", "devicePath"))
+"""Where a container has volumes, block devices too, and how it calls the place."""
 
 STS: Final = ("AWS_STS_REGIONAL_ENDPOINTS",)
 REGION: Final = ("AWS_DEFAULT_REGION", "AWS_REGION")
@@ -114,7 +117,7 @@ def _mount(container: Object, path: str, *, mount_path: str, is_pointed_at: bool
     *is_pointed_at*: our variable will say that the token is there, so nothing else may be.
     """
     is_there = False
-    for name, at, mount in _places(container, path):
+    for name, at, mount in _places(container, path, near=mount_path):
         is_whole = not (mount.get("subPath") or mount.get("subPathExpr"))
         is_ours = name == VOLUME and at == mount_path and is_whole
         is_there = is_there or is_ours or (not is_pointed_at and (name == VOLUME or at == mount_path))
@@ -124,14 +127,20 @@ def _mount(container: Object, path: str, *, mount_path: str, is_pointed_at: bool
     return None if is_there else {"name": VOLUME, "readOnly": True, "mountPath": mount_path}
 
 
-def _places(container: Object, path: str) -> Iterator[tuple[str, str, Object]]:
-    """Yield what is mounted in *container*, block devices too: the volume's name, the cleaned path, the mount."""
-    for key, where in (("volumeMounts", "mountPath"), ("volumeDevices", "devicePath")):
-        for name, mount in _named(_list(container, key, path), path, key):
-            at = mount.get(where)
-            if isinstance(at, str):
-                is_clean = not at.endswith("/") and "//" not in at and "/." not in at
-                yield name, at if is_clean else posixpath.normpath(at), mount
+def _places(container: Object, path: str, *, near: str) -> list[tuple[str, str, Object]]:
+    """Return what is mounted of our volume or *near* a path: the volume's name, the cleaned path, the mount."""
+    found = []
+    for key, where in MOUNTED:
+        if key in container:
+            for name, mount in _named(_list(container, key, path), path, key):
+                at = mount.get(where)
+                if isinstance(at, str):
+                    # Cleaning costs as much as all the rest, and hardly any path needs it.
+                    if at.endswith("/") or "//" in at or "/." in at:
+                        at = posixpath.normpath(at)
+                    if name == VOLUME or at.startswith(near):
+                        found.append((name, at, mount))
+    return found
 
 
 def _volume(spec: Object) -> Object | None:

@@ -22,6 +22,10 @@ VERSIONS: Final = frozenset({V1, "admission.k8s.io/v1beta1"})
 
 _TYPE_ERROR: Final = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `(.+)`)?")
 
+UID_BYTES: Final = 1024
+_UID: Final = re.compile(rb'"request"\s*:\s*\{\s*"uid"\s*:\s*"([0-9A-Za-z-]{1,64})"')
+"""Where every apiserver writes it: first. So much can be answered to in bytes that are no JSON, or too deep for us."""
+
 T = TypeVar("T")
 
 
@@ -85,26 +89,32 @@ def parse(body: bytes) -> Review:
     Raises:
         BadReviewError: there is no ``request.uid``, so there is nothing to answer to.
     """
-    envelope: _Envelope[Any]
     head, problem = None, ""
     try:
-        envelope = _typed.decode(body)
-        head = envelope.request.object
+        typed = _typed.decode(body)
+        request, version, head = typed.request, typed.version, typed.request.object
     except UNREADABLE as error:
-        envelope, problem = _envelope_of(body), _problem(error)
-    uid = envelope.request.uid
+        problem = _problem(error)
+        request, version = _without_the_object(body, problem)
+    uid = request.uid
     if not isinstance(uid, str) or not uid:
         raise BadReviewError("expected an AdmissionReview with a string request.uid, got none")
-    version = envelope.version if isinstance(envelope.version, str) and envelope.version in VERSIONS else V1
-    return Review(uid, version, envelope.request, head, problem, body)
+    known = isinstance(version, str) and version in VERSIONS
+    return Review(uid, version if known else V1, request, head, problem, body)
 
 
-def _envelope_of(body: bytes) -> _Envelope[msgspec.Raw]:
-    """Return the envelope in *body*, whatever the object in it is."""
+def _without_the_object(body: bytes, problem: str) -> tuple[_Request[Any], Any]:
+    """Return request and apiVersion of a *body* whose object cannot be read: then the pod is not ours to judge."""
     try:
-        return _untyped.decode(body)
-    except UNREADABLE as error:
-        raise BadReviewError(_problem(error)) from error
+        envelope = _untyped.decode(body)
+    except UNREADABLE:
+        found = _UID.search(body[:UID_BYTES])
+        if found is None:
+            raise BadReviewError(problem) from None
+        return _Request(uid=found[1].decode()), next(
+            (one for one in VERSIONS if f'"{one}"'.encode() in body[:UID_BYTES]), V1
+        )
+    return envelope.request, envelope.version
 
 
 def subject_of(review: Review) -> Subject | Decision:

@@ -1,5 +1,6 @@
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -117,7 +118,6 @@ def test_wrong_type_is_warned_of_with_its_place() -> None:
             b'{"request": {"uid": 7}}', "expected an AdmissionReview with a string request.uid, got none", id="n"
         ),
         pytest.param(b"[" * 100_000, None, id="deep"),
-        pytest.param(b'{"request": {"uid": "x", "object": ' + b"[" * 100_000, None, id="deep-pod"),
         pytest.param(b'{"request": {"uid": "\xff"}}', None, id="no-utf-8"),
     ],
 )
@@ -127,6 +127,26 @@ def test_body_without_a_uid_is_refused_in_one_line(data: bytes, message: str | N
 
     assert message is None or str(caught.value) == message
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: data[:-20], id="truncated"),
+        pytest.param(lambda data: data.replace(b'"example/app"', b"[" * 100_000), id="too-deep"),
+        pytest.param(lambda data: data.replace(b"example/app", b"\\ud800"), id="half-a-character"),
+    ],
+)
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_body_that_is_no_json_is_answered_where_its_uid_can_be_found(
+    damage: Callable[[bytes], bytes], version: str
+) -> None:
+    found = reviews.parse(damage(body(review(pod(), version=version))))
+
+    assert (found.uid, found.version) == (UID, f"admission.k8s.io/{version}")
+    decision = reviews.subject_of(found)
+    assert isinstance(decision, Decision)
+    assert (decision.reason, len(decision.warnings)) == (Reason.MALFORMED_POD, 1)
 
 
 def test_unknown_version_is_answered_in_v1() -> None:
