@@ -14,6 +14,7 @@ Where it is not right: a volume or mount that only has our name or place is a co
 every container is skipped, no volume is added.
 """
 
+import functools
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ MAX_CONTAINERS: Final = 1000
 
 MOUNTED: Final = (("volumeMounts", "mountPath"), ("volumeDevices", "devicePath"))
 """Where a container has volumes, block devices too, and how it calls the place."""
+
+ONLY_STR: Final = frozenset({str})
 
 STS: Final = ("AWS_STS_REGIONAL_ENDPOINTS",)
 REGION: Final = ("AWS_DEFAULT_REGION", "AWS_REGION")
@@ -202,6 +205,7 @@ def _is_windows(spec: Object) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=8)
 def _token_file(mount_path: str, *, windows: bool) -> str:
     # Go's filepath.Join, which cleans the path; POSIX would let two leading slashes stand.
     path = "/" + posixpath.normpath(posixpath.join(mount_path, TOKEN_PATH)).lstrip("/")
@@ -230,7 +234,8 @@ def _names(items: list[Any], path: str, key: str) -> list[str]:
         names = [item["name"] for item in items]
     except (TypeError, KeyError, IndexError):
         names = [None]
-    if not all([isinstance(name, str) for name in names]):  # noqa: C419 - as a generator it takes twice as long
+    # Types first: one pass without Python's code for what every JSON decoder gives. YAML's strings are of other classes.
+    if not ONLY_STR.issuperset(map(type, names)) and not all(isinstance(name, str) for name in names):
         raise MalformedPodError(f"expected objects with a string as name in {path}/{key}")
     return names
 
