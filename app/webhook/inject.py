@@ -234,7 +234,7 @@ def _names(items: list[Any], path: str, key: str) -> list[str]:
         names = [item["name"] for item in items]
     except (TypeError, KeyError, IndexError):
         names = [None]
-    # Types first: one pass without Python's code for what every JSON decoder gives. YAML's strings are of other classes.
+    # Types first: one pass without Python's code for what a JSON decoder gives. YAML's strings are of other classes.
     if not ONLY_STR.issuperset(map(type, names)) and not all(isinstance(name, str) for name in names):
         raise MalformedPodError(f"expected objects with a string as name in {path}/{key}")
     return names
