@@ -1,6 +1,10 @@
 """What is installed is exactly what was locked: every file with its hash, and nothing of development in the image."""
 
+import hashlib
 import re
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,3 +51,37 @@ def test_every_installation_of_packages_checks_hashes_and_resolves_nothing(file:
         assert "--no-deps" in one
         # The one thing that is installed without a hash is what was built from this checkout.
         assert "--require-hashes" in one or "dist/*.whl" in one or "--editable" in one
+
+
+def test_package_whose_bytes_are_not_those_of_the_lock_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / "locked-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("locked.py", "")
+        archive.writestr("locked-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: locked\nVersion: 1.0\n")
+        archive.writestr("locked-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("locked-1.0.dist-info/RECORD", "")
+    lock = tmp_path / "lock.txt"
+    lock.write_text(f"locked==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
+
+    def install() -> subprocess.CompletedProcess[str]:
+        """Install with the flags of the Dockerfile and the scripts."""
+        flags = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(lock)]
+        offline = ["--no-index", "--find-links", str(tmp_path), "--target", str(tmp_path / "target")]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--isolated",
+            "--disable-pip-version-check",
+            "install",
+            *flags,
+            *offline,
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - ours
+
+    assert install().returncode == 0
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("added.py", "")
+    refused = install()
+    assert refused.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in refused.stderr

@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 
 from rich.console import Console
 
-from tests.bench import commands, load, memory, micro, report
+from tests.bench import commands, load, memory, micro, neighbour, report
 from tests.bench.load import Driver
 from tests.bench.rows import NotMeasuredError, Row
 from tests.bench.servers import ROOT, Tls
@@ -104,6 +104,10 @@ def _measure(folder: Path, *, driver: Driver, effort: Effort) -> list[Row]:
             *group(
                 load.GROUP,
                 lambda: load.rows(folder, driver=driver, tls=tls, rounds=rounds, seconds=seconds, say=say),
+            ),
+            *group(
+                neighbour.GROUP,
+                lambda: neighbour.rows(folder, driver=driver, tls=tls, rounds=rounds, seconds=seconds, say=say),
             ),
         ]
 

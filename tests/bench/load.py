@@ -34,7 +34,9 @@ wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 init = function()
   for path in string.gmatch("{bodies}", "%S+") do
-    requests[#requests + 1] = wrk.format(nil, nil, nil, assert(io.open(path, "rb")):read("*a"))
+    local file = assert(io.open(path, "rb"))
+    requests[#requests + 1] = wrk.format(nil, nil, nil, file:read("*a"))
+    file:close()
   end
 end
 request = function()

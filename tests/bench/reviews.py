@@ -24,8 +24,12 @@ CONTAINERS: Final = {2: 1, 7: 3, 40: 12}
 
 
 def body(kilobytes: int, *, with_role: bool) -> bytes:
-    """Return an AdmissionReview of *kilobytes*, within the length of one variable."""
-    namespace, service_account = WITH_ROLE if with_role else WITHOUT_ROLE
+    """Return an AdmissionReview of *kilobytes* for a pod whose ServiceAccount has a role, or has none."""
+    return body_of(kilobytes, *(WITH_ROLE if with_role else WITHOUT_ROLE))
+
+
+def body_of(kilobytes: int, namespace: str, service_account: str) -> bytes:
+    """Return an AdmissionReview of *kilobytes*, within the length of one variable, for a pod of *service_account*."""
     containers = [_container(number) for number in range(CONTAINERS[kilobytes])]
     review = _review(namespace, _pod(namespace, service_account, containers))
     missing = kilobytes * 1000 - len(msgspec.json.encode(review))

@@ -91,10 +91,11 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def kubernetes_api(folder: Path, *, service_accounts: int, annotated: int) -> Iterator[Path]:
+def kubernetes_api(folder: Path, *, service_accounts: int, annotated: int, bogus: int = 0) -> Iterator[Path]:
     """Run a fake Kubernetes API with so many ServiceAccounts; yield a kubeconfig for it."""
     kubeconfig, log = folder / f"kubeconfig-{service_accounts}", folder / f"api-{service_accounts}.log"
     counts = ["--service-accounts", str(service_accounts), "--annotated", str(annotated)]
+    counts += ["--bogus", str(bogus)]
     command = [sys.executable, "-m", "tests.app.cluster.fake_api", *counts, "--kubeconfig", str(kubeconfig)]
     with _running(command, log=log) as process:
         _wait(lambda: log.read_bytes().startswith(b"ready ") or None, process, log=log)

@@ -76,11 +76,17 @@ class FakeApi:
         self._happened(kind, metadata)
         return self
 
-    def fill(self, count: int, *, annotated: int) -> Self:
-        """Create *count* ServiceAccounts, ten a namespace, before anybody watches; *annotated* of them have a role."""
+    def fill(self, count: int, *, annotated: int, bogus: int = 0) -> Self:
+        """Create *count* ServiceAccounts, ten a namespace, before anybody watches.
+
+        The first *annotated* have a role, the first *bogus* have annotations that mean nothing or cannot be used.
+        """
         for number in range(count):
             namespace, name = f"team-{number // 10:05}", f"service-{number:06}"
             role = {"eks.amazonaws.com/role-arn": ROLE.format(number=number)} if number < annotated else {}
+            if number < bogus:
+                role |= {f"eks.amazonaws.com/bogus-{number}-{key}": "x" * 50 for key in range(20)}
+                role |= {"eks.amazon.com/role-arn": "x", "eks.amazonaws.com/token-expiration": "x" * 3000}
             other = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "meta.helm.sh/release-name": name}
             self._version += 1
             self._objects[namespace, name] = self._metadata(namespace, name, role | other)
@@ -216,11 +222,11 @@ def _refusal(body: dict[str, Any]) -> web.Response:
     return web.Response(status=body["code"], body=msgspec.json.encode(body), content_type="application/json")
 
 
-async def _serve(count: int, *, annotated: int, kubeconfig: Path) -> None:
+async def _serve(count: int, *, annotated: int, bogus: int, kubeconfig: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with FakeApi().fill(count, annotated=annotated).serving() as api:
+    async with FakeApi().fill(count, annotated=annotated, bogus=bogus).serving() as api:
         api.write_kubeconfig(kubeconfig)
         print(f"ready {api.url} with {count} ServiceAccounts, {annotated} of them annotated", flush=True)  # noqa: T201 - for whoever started us
         await stop.wait()
@@ -230,6 +236,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Serves the metadata of made-up ServiceAccounts on loopback.")
     parser.add_argument("--service-accounts", type=int, default=0)
     parser.add_argument("--annotated", type=int, default=0)
+    parser.add_argument("--bogus", type=int, default=0)
     parser.add_argument("--kubeconfig", type=Path, required=True)
     arguments = parser.parse_args()
-    asyncio.run(_serve(arguments.service_accounts, annotated=arguments.annotated, kubeconfig=arguments.kubeconfig))
+    counts = {"annotated": arguments.annotated, "bogus": arguments.bogus}
+    asyncio.run(_serve(arguments.service_accounts, **counts, kubeconfig=arguments.kubeconfig))
