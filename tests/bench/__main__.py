@@ -71,7 +71,7 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures speed and memory of irsa.")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs: a minute and a half, not three")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs: two minutes, not four")
     parser.add_argument(
         "--json", type=Path, default=ROOT / "bench.json", metavar="FILE", help="default: bench.json beside README.md"
     )
