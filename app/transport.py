@@ -63,9 +63,9 @@ class HttpProtocol(HttpToolsProtocol):
         if cycle is not None and not cycle.response_complete:
             self._head_bytes = 0
             return
-        # No request is under way, so these bytes were part of a head.
+        # No request is under way, so these bytes were part of a head, or of a body that was refused.
         self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES:
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("expected a shorter request head, got more")
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -10,8 +10,9 @@ The patched pod is the one that the AWS webhook makes (pkg/handler/handler.go), 
 - a variable that is there, whatever its value, stays; variables that belong together are added together or not at all;
 - a container that has its credentials, its region and its STS setting already is not touched.
 
-Where it is not right: a volume or mount that only has our name or place is a conflict, and nothing is injected; where
-every container is skipped, no volume is added.
+Where it is not right: if our variable would point at a volume or mount that only has our name or place, that is a
+conflict and nothing is injected; our volume that is mounted elsewhere is mounted in our place too; and where every
+container is skipped, no volume is added.
 """
 
 import functools

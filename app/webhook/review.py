@@ -19,7 +19,6 @@ from app.webhook.inject import MalformedPodError, Object
 V1: Final = "admission.k8s.io/v1"
 VERSIONS: Final = frozenset({V1, "admission.k8s.io/v1beta1"})
 
-
 _TYPE_ERROR: Final = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `(.+)`)?")
 
 UID_BYTES: Final = 1024
@@ -108,12 +107,12 @@ def _without_the_object(body: bytes, problem: str) -> tuple[_Request[Any], Any]:
     try:
         envelope = _untyped.decode(body)
     except UNREADABLE:
-        found = _UID.search(body[:UID_BYTES])
+        start = body[:UID_BYTES]
+        found = _UID.search(start)
         if found is None:
             raise BadReviewError(problem) from None
-        return _Request(uid=found[1].decode()), next(
-            (one for one in VERSIONS if f'"{one}"'.encode() in body[:UID_BYTES]), V1
-        )
+        written = [version for version in VERSIONS if f'"{version}"'.encode() in start]
+        return _Request(uid=found[1].decode()), written[0] if written else V1
     return envelope.request, envelope.version
 
 

@@ -26,7 +26,7 @@ MAX_HELD_BYTES: Final = 64 * 1024 * 1024
 """Of all bodies that are being read; who comes then is told to come again. Every pod of the cluster can reach us."""
 
 BODY_SECONDS: Final = 10.0
-"""For a whole body to arrive: an apiserver waits no longer for the answer (webhook timeoutSeconds is at most 30)."""
+"""For a whole body to arrive: what an apiserver waits for its answer unless told otherwise (timeoutSeconds)."""
 
 MAX_LOGGED_CHARACTERS: Final = 253
 """The longest name in Kubernetes (apimachinery's DNS1123SubdomainMaxLength); who reaches us can send longer ones."""
