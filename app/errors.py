@@ -8,7 +8,8 @@
     ├── BadReviewError          a body that is no AdmissionReview we could answer: HTTP 400
     ├── ClusterError            the Kubernetes API cannot be reached or refused us; tried again with backoff
     │   ├── ExpiredError        there is no going on from what we know: list anew
-    │   └── PageTooLargeError   a page of a list has more bytes than we are willing to hold: ask for less
+    │   ├── PageTooLargeError   a page of a list has more bytes than we are willing to hold: ask for less
+    │   └── RefusedError        it understood a request for one object and said no
     └── DemoError               a step of the demo did not do what it should
 """
 
@@ -24,6 +25,7 @@ __all__ = [
     "KeyFileError",
     "ManifestError",
     "PageTooLargeError",
+    "RefusedError",
 ]
 
 
@@ -45,6 +47,30 @@ class ExpiredError(ClusterError):
 
 class PageTooLargeError(ClusterError):
     """A page of a LIST has more bytes than we are willing to hold: ask for fewer objects at once."""
+
+
+class RefusedError(ClusterError):
+    """The API understood a request for one object and said no.
+
+    Attributes:
+        status: the HTTP status.
+        reason: the Status' reason in one word, such as ``NotFound``, ``AlreadyExists``, ``Conflict`` or ``Forbidden``.
+    """
+
+    def __init__(self, message: str, *, status: int, reason: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+    @property
+    def is_not_found(self) -> bool:
+        """Whether there is no such object."""
+        return self.reason == "NotFound"
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether the object is another than the request expected, or there already."""
+        return self.reason in {"AlreadyExists", "Conflict"}
 
 
 class DemoError(IrsaError):

@@ -1,17 +1,33 @@
-"""What the watch loop needs of the Kubernetes API: two calls, and how they fail."""
+"""What we need of the Kubernetes API, and how it fails. ``app.cluster.client`` speaks it; tests have fakes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+PatchType = Literal["application/merge-patch+json", "application/json-patch+json", "application/apply-patch+yaml"]
 
 
-class ServiceAccountApi(Protocol):
-    """Reads the metadata of all ServiceAccounts of a cluster."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """Objects that can be listed and watched."""
 
-    async def list_page(self, *, limit: int, continue_token: str) -> bytes:
-        """Return one page of a LIST, a ``PartialObjectMetadataList`` in JSON.
+    path: str
+    """Such as ``/api/v1/pods`` or ``/api/v1/namespaces/irsa-system/configmaps``."""
+    metadata_only: bool = False
+    """https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches"""
+    field_selector: str = ""
+    label_selector: str = ""
+
+
+class ReadingApi(Protocol):
+    """Reads objects as JSON. Whoever asks decodes only what it reads."""
+
+    async def list_page(self, collection: Collection, *, limit: int, continue_token: str) -> bytes:
+        """Return one page of a LIST.
 
         Args:
+            collection: what to list.
             limit: the most objects that the page may have.
             continue_token: ``metadata.continue`` of the page before, empty for the first one.
 
@@ -22,7 +38,7 @@ class ServiceAccountApi(Protocol):
         """
 
     def watch(
-        self, resource_version: str, *, timeout_seconds: int
+        self, collection: Collection, resource_version: str, *, timeout_seconds: int
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Return the changes after *resource_version*: the context is entered when the API has begun to answer.
 
@@ -33,3 +49,52 @@ class ServiceAccountApi(Protocol):
             ExpiredError: the resource version is too old.
             ClusterError: everything else, also while lines are read: a broken connection, or one silent for too long.
         """
+
+    async def get(self, path: str, *, metadata_only: bool = False) -> bytes:
+        """Return one object.
+
+        Raises:
+            RefusedError: the API said no; ``is_not_found`` where there is no such object.
+            ClusterError: everything else; try again later.
+        """
+
+
+class ServiceAccountApi(Protocol):
+    """The metadata of all ServiceAccounts: `ReadingApi` before it knew other collections."""
+
+    async def list_page(self, *, limit: int, continue_token: str) -> bytes:
+        """Return one page of a LIST."""
+
+    def watch(
+        self, resource_version: str, *, timeout_seconds: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Return the changes after *resource_version*."""
+
+
+class WritingApi(Protocol):
+    """Changes objects. Only the controller and the commands that a person starts have one."""
+
+    async def create(self, path: str, document: Mapping[str, Any], *, dry_run: bool = False) -> "Answer":
+        """Create an object in the collection at *path*; with *dry_run* the API does all but store it."""
+
+    async def patch(
+        self, path: str, document: Any, *, patch_type: PatchType, field_manager: str = "irsa", force: bool = False
+    ) -> "Answer":
+        """Change the object at *path*. *force* is server-side apply's: take fields over from other managers.
+
+        Raises:
+            RefusedError: the API said no; ``is_conflict`` where the object is another than *document* expects.
+            ClusterError: everything else; try again later.
+        """
+
+    async def delete(self, path: str) -> None:
+        """Delete the object at *path*; nothing happens where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API answers to a write."""
+
+    document: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    """Texts of its Warning headers (RFC 7234, 5.5), where webhooks' warnings are."""

@@ -47,6 +47,8 @@ class Subject:
     pod: str = ""
     """Its name, or its generateName where it has none yet."""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    owner_uid: str = ""
+    """UID of the object that controls the pod (metadata.ownerReferences); empty where a person or tool made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

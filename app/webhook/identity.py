@@ -13,6 +13,7 @@ skip-containers         pod
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeVar
 
 from app.webhook import annotations as parse
@@ -30,15 +31,43 @@ class Defaults:
     regional_sts: bool = True
 
 
+class Mode(StrEnum):
+    """How the pod's SDK turns its token into credentials."""
+
+    WEB_IDENTITY = "web_identity"
+    """It asks STS (AssumeRoleWithWebIdentity)."""
+    CONTAINER_CREDENTIALS = "container_credentials"
+    """It asks a local endpoint, as with EKS Pod Identity; the role is not in the pod."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One more role for the pod's SDKs, in an AWS config file."""
+
+    name: str
+    role_arn: str
+    source_profile: str | None = None
+    """The profile whose credentials assume this role; None where the pod's own token does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What a pod is to get, parsed and defaulted."""
 
     role_arn: str
+    """Empty in container-credentials mode."""
     audience: str
     token_expiration: int
     regional_sts: bool
     skip_containers: frozenset[str] = frozenset()
+    include_containers: frozenset[str] | None = None
+    """Where there is one, all other containers get nothing."""
+    mode: Mode = Mode.WEB_IDENTITY
+    region: str | None = None
+    """The ServiceAccount's own, before the operator's default."""
+    has_session_name: bool = False
+    """Whether AWS_ROLE_SESSION_NAME names the pod."""
+    profiles: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
