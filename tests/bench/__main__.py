@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 
 from rich.console import Console
 
-from tests.bench import commands, load, memory, micro, neighbour, report
+from tests.bench import apiserver, commands, creations, filled, load, memory, micro, neighbour, report
 from tests.bench.load import Driver
 from tests.bench.rows import NotMeasuredError, Row
 from tests.bench.servers import ROOT, Tls
@@ -36,10 +36,14 @@ class Effort:
     """Of load, for each review."""
     seconds: int
     """Of one round, for ours and for the reference each."""
+    creations: int
+    """Of pods, in one round through a real API server, for each of the three."""
+    fill: bool
+    """Whether that API server is filled with ServiceAccounts."""
 
 
-FULL: Final = Effort(repeat=31, runs=10, starts=5, rounds=5, seconds=2)
-QUICK: Final = Effort(repeat=9, runs=10, starts=3, rounds=3, seconds=1)
+FULL: Final = Effort(repeat=31, runs=10, starts=5, rounds=5, seconds=2, creations=1000, fill=True)
+QUICK: Final = Effort(repeat=9, runs=10, starts=3, rounds=3, seconds=1, creations=300, fill=False)
 
 STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -109,6 +113,11 @@ def _measure(folder: Path, *, driver: Driver, effort: Effort) -> list[Row]:
                 neighbour.GROUP,
                 lambda: neighbour.rows(folder, driver=driver, tls=tls, rounds=rounds, seconds=seconds, say=say),
             ),
+            *group(
+                apiserver.GROUP,
+                lambda: creations.rows(folder, tls=tls, rounds=rounds, creations=effort.creations, say=say),
+            ),
+            *group(apiserver.GROUP, lambda: filled.rows(folder, tls=tls, say=say) if effort.fill else []),
         ]
 
 

@@ -74,10 +74,27 @@ def _pod(namespace: str, service_account: str, containers: list[dict[str, Any]])
             {"name": "kube-api-access-x7k2p", "projected": {"sources": [token], "defaultMode": 420}},
         ],
         restartPolicy="Always",
-        tolerations=[{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "tolerationSeconds": 300}],
+        tolerations=[
+            {
+                "key": "node.kubernetes.io/not-ready",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": 300,
+            }
+        ],
     )
     pod["metadata"] |= {
         "namespace": namespace,
+        "ownerReferences": [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "name": "orders-5d4f8c7b9",
+                "uid": "7d1c3b9e-52a4-4a0e-9b7e-0d6f1d1a6c55",
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
         "labels": {"app.kubernetes.io/name": "orders", "pod-template-hash": "5d4f8c7b9"},
         "managedFields": [
             {

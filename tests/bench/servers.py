@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -128,13 +128,18 @@ def floor(folder: Path, *, tls: Tls) -> AbstractContextManager[Server]:
     return _uvicorn("floor", folder, tls=tls)
 
 
+def ready_patch(folder: Path, *, tls: Tls, patch: Path) -> AbstractContextManager[Server]:
+    """Run an app that answers every review with the JSONPatch in a file, on the server that the reference has."""
+    return _uvicorn("ready_patch", folder, tls=tls, variables={"BENCH_PATCH": str(patch)})
+
+
 @contextmanager
-def _uvicorn(name: str, folder: Path, *, tls: Tls) -> Iterator[Server]:
+def _uvicorn(name: str, folder: Path, *, tls: Tls, variables: Mapping[str, str] | None = None) -> Iterator[Server]:
     log = folder / f"{name}.log"
     files = ["--ssl-certfile", str(tls.certificate), "--ssl-keyfile", str(tls.key)]
     app = [f"tests.bench.{name}:app", "--host", HOST, "--port", "0", "--no-access-log"]
     started = time.perf_counter()
-    with _running([sys.executable, "-m", "uvicorn", *app, *files], log=log) as process:
+    with _running([sys.executable, "-m", "uvicorn", *app, *files], log=log, variables=variables) as process:
         port = _wait(lambda: _port(log, rb"running on https://[\d.]+:(\d+)"), process, log=log)
         yield Server(process=process, port=port, ca=tls.ca, ready_seconds=time.perf_counter() - started)
 
@@ -171,10 +176,13 @@ def processor_seconds(pid: int) -> float:
 
 
 @contextmanager
-def _running(command: Sequence[str], *, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def _running(
+    command: Sequence[str], *, log: Path, variables: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    settings = environment() | dict(variables or {})
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own programs
-            command, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=ROOT, env=settings, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         yield process
