@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from app.webhook import annotations as parse
 from app.webhook.annotations import InvalidAnnotationError, Place, Vocabulary
+from app.webhook.profiles import Profile
 
 T = TypeVar("T")
 
@@ -38,16 +39,6 @@ class Mode(StrEnum):
     """It asks STS (AssumeRoleWithWebIdentity)."""
     CONTAINER_CREDENTIALS = "container_credentials"
     """It asks a local endpoint, as with EKS Pod Identity; the role is not in the pod."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """One more role for the pod's SDKs, in an AWS config file."""
-
-    name: str
-    role_arn: str
-    source_profile: str | None = None
-    """The profile whose credentials assume this role; None where the pod's own token does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
