@@ -16,6 +16,7 @@ from app.server import serve
 from app.settings import InjectionSettings, WebhookSettings
 from app.tls import server_context
 from app.webhook.annotations import Vocabulary
+from app.webhook.exchange import Bodies
 from app.webhook.metrics import WebhookMetrics
 from app.webhook.routes import MutateEndpoint
 
@@ -32,7 +33,7 @@ def webhook_application(settings: InjectionSettings, source: ServiceAccountSourc
     registry = metrics.new_registry()
     webhook_metrics = WebhookMetrics(snapshot_age=age)
     registry.register(webhook_metrics)
-    mutate = MutateEndpoint(source, policy=policy(settings), metrics=webhook_metrics)
+    mutate = MutateEndpoint(source, policy=policy(settings), metrics=webhook_metrics, bodies=Bodies())
     others = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=NO_TELEMETRY)
     health.add_health(others, ready={"service_accounts": health.fresh(age, what="ServiceAccounts")})
     others.add_route("/metrics", metrics.exposition(registry))

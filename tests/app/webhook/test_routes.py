@@ -14,8 +14,8 @@ from starlette.types import ASGIApp
 from app.cluster.objects import ServiceAccount
 from app.main import webhook_application
 from app.settings import InjectionSettings
-from app.webhook import routes
-from app.webhook.routes import MAX_BODY_BYTES
+from app.webhook import exchange
+from app.webhook.exchange import MAX_BODY_BYTES
 from tests.asgi import Reply, ask, get, post
 from tests.builders import BARE, UID, annotated, body, container, pod, review
 from tests.fakes import FakeServiceAccounts
@@ -91,8 +91,8 @@ def test_body_of_the_limit_is_read(application: ASGIApp) -> None:
 
 
 def test_bodies_under_way_are_bounded_in_bytes_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "MAX_HELD_BYTES", 1000)
-    monkeypatch.setattr(routes, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(exchange, "MAX_HELD_BYTES", 1000)
+    monkeypatch.setattr(exchange, "BODY_SECONDS", 0.01)
     application = webhook_application(InjectionSettings(), SERVICE_ACCOUNTS)
     held, too_many = [b" " * 900], [b" " * 101]
 

@@ -1,0 +1,132 @@
+"""What every endpoint of the webhook does around its own work: a body in within bounds, one answer out.
+
+Plain ASGI, past the per-route machinery of the framework: one admission review is the hot path.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from app.errors import BadReviewError
+from app.webhook.metrics import WebhookMetrics
+
+MAX_BODY_BYTES: Final = 7 * 1024 * 1024
+"""An object in etcd has at most 1.5 MiB (3 MiB of request to the apiserver). A review of an update carries it twice,
+and in JSON it may be twice as long as it is in protobuf; 7 MiB is what controller-runtime allows."""
+
+MAX_HELD_BYTES: Final = 64 * 1024 * 1024
+"""Of all bodies that are being read; who comes then is told to come again. Every pod of the cluster can reach us."""
+
+BODY_SECONDS: Final = 10.0
+"""For a whole body to arrive: what an apiserver waits for its answer unless told otherwise (timeoutSeconds)."""
+
+log = structlog.get_logger()
+
+
+class HttpError(Exception):
+    """A request that is answered with an HTTP error and one line."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+
+
+class Bodies:
+    """Reads the bodies of requests. A process has one, so that what all of its endpoints hold is bounded together."""
+
+    def __init__(self) -> None:
+        self._held_bytes = 0
+
+    async def read(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the whole body; give up at the first byte too many, without keeping what came.
+
+        Raises:
+            HttpError: it is no POST of JSON, too large, too slow, or one of too many.
+        """
+        _check_head(scope)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise HttpError(400, "expected the whole body, got a part of it")
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    self._held_bytes += len(chunk)
+                    chunks.append(chunk)
+                    if size > MAX_BODY_BYTES:
+                        raise _too_large()
+                    if self._held_bytes > MAX_HELD_BYTES:
+                        raise HttpError(503, "expected fewer bodies at once, got too many; try again")
+                    if not message.get("more_body", False):
+                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        except TimeoutError:
+            raise HttpError(408, f"expected the whole body within {BODY_SECONDS:.0f} s, got a part of it") from None
+        finally:
+            self._held_bytes -= size
+
+
+class ReviewEndpoint(ABC):
+    """An endpoint that takes AdmissionReviews. Each says how it answers one."""
+
+    def __init__(self, *, bodies: Bodies, metrics: WebhookMetrics) -> None:
+        self._bodies = bodies
+        self._metrics = metrics
+        # Bound once: the lazy logger of a module looks up its configuration at every call.
+        self._log = log.bind()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            answer = await self._answer(await self._bodies.read(scope, receive))
+        except (HttpError, BadReviewError) as error:
+            status = error.status if isinstance(error, HttpError) else 400
+            self._metrics.refused(status)
+            self._log.warning("review_refused", status=status, problem=str(error))
+            await _reply(send, status, str(error).encode() + b"\n", content_type=b"text/plain; charset=utf-8")
+            return
+        await _reply(send, HTTPStatus.OK, answer, content_type=b"application/json")
+
+    @abstractmethod
+    async def _answer(self, body: bytes) -> bytes:
+        """Return the AdmissionReview that answers the one in *body*.
+
+        Raises:
+            BadReviewError: *body* is none that could be answered.
+        """
+
+
+def _check_head(scope: Scope) -> None:
+    if scope["method"] != "POST":
+        raise HttpError(405, "expected POST, got another method")
+    content_type = length = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"content-length":
+            length = value
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise HttpError(415, "expected content type application/json, got another")
+    if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+        raise _too_large()
+
+
+def _too_large() -> HttpError:
+    return HttpError(413, f"expected at most {MAX_BODY_BYTES} bytes, got more")
+
+
+async def _reply(send: Send, status: int, body: bytes, *, content_type: bytes) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers.append((b"allow", b"POST"))
+    if status != HTTPStatus.OK:
+        # There may be a body that nobody read, of any length: with the connection it is gone.
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
