@@ -1,0 +1,39 @@
+{{- /* What the hooks have alike. Takes {context, name, path}. */ -}}
+{{- define "irsa.hook" -}}
+name: {{ .name }}.webhook.irsa
+admissionReviewVersions: [v1]
+sideEffects: None
+matchPolicy: Equivalent
+timeoutSeconds: {{ .context.Values.webhook.timeoutSeconds }}
+clientConfig:
+  service: {name: irsa-webhook, namespace: {{ .context.Release.Namespace }}, path: {{ .path }}, port: 443}
+  {{- if eq .context.Values.certificates.mode "given" }}
+  caBundle: {{ .context.Values.certificates.given.caBundle }}
+  {{- end }}
+{{- end }}
+
+{{- /* Namespaces by their own label, which the API server sets and nobody else can: ours, so that it never waits for
+itself, and kube-system, so that it never locks a cluster. */ -}}
+{{- define "irsa.never" -}}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values: [kube-system, {{ .Release.Namespace }}]
+{{- end }}
+
+{{- /* All namespaces that have not asked for strictness. */ -}}
+{{- define "irsa.lenient" -}}
+matchExpressions:
+  {{- include "irsa.never" . | nindent 2 }}
+  {{- with .Values.webhook.excludedNamespaces }}
+  - key: kubernetes.io/metadata.name
+    operator: NotIn
+    values: {{- toYaml . | nindent 6 }}
+  {{- end }}
+  - key: irsa/require-identity
+    operator: NotIn
+    values: ["true"]
+{{- end }}
+
+{{- define "irsa.isMirrorPod" -}}
+has(object.metadata.annotations) && 'kubernetes.io/config.mirror' in object.metadata.annotations
+{{- end }}

@@ -1,0 +1,25 @@
+{{- /* The file of --config: a section a command. What values say elsewhere wins, and cannot be said here again
+(values.schema.json). Set one by one, because merge takes a false for nothing. */ -}}
+{{- define "irsa.settings" -}}
+{{- $values := .Values -}}
+{{- $said := dict "log-format" $values.logFormat "log-level" $values.logLevel "metrics-port" $values.metricsPort -}}
+{{- with include "irsa.configMap" (dict "context" . "configMap" $values.mappings) -}}
+{{- $_ := set $said "mappings" . -}}
+{{- end -}}
+{{- with include "irsa.configMap" (dict "context" . "configMap" $values.containerCredentials) -}}
+{{- $_ := set $said "container-credentials" . -}}
+{{- end -}}
+{{- $commands := dict "webhook" (dict) -}}
+{{- if $values.controller.enabled -}}
+{{- $_ := set $commands "controller" (dict) -}}
+{{- end -}}
+{{- range $command, $settings := $commands -}}
+{{- range $group := list $values.settings (get $values $command).settings $said -}}
+{{- range $name, $value := $group -}}
+{{- $_ := set $settings $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $commands.webhook "port" $values.port -}}
+{{ toYaml $commands }}
+{{- end }}
