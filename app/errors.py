@@ -9,7 +9,7 @@
     ├── ClusterError            the Kubernetes API cannot be reached or refused us; tried again with backoff
     │   ├── ExpiredError        there is no going on from what we know: list anew
     │   ├── PageTooLargeError   a page of a list has more bytes than we are willing to hold: ask for less
-    │   └── RefusedError        it understood a request for one object and said no
+    │   └── RefusedError        it understood the request and said no
     └── DemoError               a step of the demo did not do what it should
 """
 
@@ -50,17 +50,20 @@ class PageTooLargeError(ClusterError):
 
 
 class RefusedError(ClusterError):
-    """The API understood a request for one object and said no.
+    """The API understood the request and said no.
 
     Attributes:
         status: the HTTP status.
         reason: the Status' reason in one word, such as ``NotFound``, ``AlreadyExists``, ``Conflict`` or ``Forbidden``.
+            Empty where somebody else answered, a proxy for one.
+        retry_after_seconds: no use in asking again sooner (an API that is overloaded says so); 0 where it did not say.
     """
 
-    def __init__(self, message: str, *, status: int, reason: str) -> None:
+    def __init__(self, message: str, *, status: int, reason: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
 
     @property
     def is_not_found(self) -> bool:

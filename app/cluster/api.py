@@ -3,7 +3,10 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
+
+ANSWER_SECONDS: Final = 5.0
+"""For an answer about one object, connecting included."""
 
 PatchType = Literal["application/merge-patch+json", "application/json-patch+json", "application/apply-patch+yaml"]
 
@@ -34,6 +37,7 @@ class ReadingApi(Protocol):
         Raises:
             ExpiredError: the continue token is too old (kube-apiserver keeps five minutes); start again without one.
             PageTooLargeError: ask for fewer.
+            RefusedError: the API said no.
             ClusterError: everything else; try again later.
         """
 
@@ -50,8 +54,10 @@ class ReadingApi(Protocol):
             ClusterError: everything else, also while lines are read: a broken connection, or one silent for too long.
         """
 
-    async def get(self, path: str, *, metadata_only: bool = False) -> bytes:
-        """Return one object.
+    async def get(self, path: str, *, metadata_only: bool = False, timeout_seconds: float = ANSWER_SECONDS) -> bytes:
+        """Return one object, or whatever else is at *path*, such as ``/version``.
+
+        Names in *path* that strangers chose must have passed ``paths.is_name``.
 
         Raises:
             RefusedError: the API said no; ``is_not_found`` where there is no such object.
@@ -59,36 +65,44 @@ class ReadingApi(Protocol):
         """
 
 
-class ServiceAccountApi(Protocol):
-    """The metadata of all ServiceAccounts: `ReadingApi` before it knew other collections."""
-
-    async def list_page(self, *, limit: int, continue_token: str) -> bytes:
-        """Return one page of a LIST."""
-
-    def watch(
-        self, resource_version: str, *, timeout_seconds: int
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Return the changes after *resource_version*."""
-
-
 class WritingApi(Protocol):
     """Changes objects. Only the controller and the commands that a person starts have one."""
 
     async def create(self, path: str, document: Mapping[str, Any], *, dry_run: bool = False) -> "Answer":
-        """Create an object in the collection at *path*; with *dry_run* the API does all but store it."""
+        """Create an object in the collection at *path*; with *dry_run* the API does all but store it.
+
+        Raises:
+            RefusedError: the API said no; ``is_conflict`` where there is one of that name.
+            ClusterError: everything else. Whether it was created is not known where no answer came.
+        """
 
     async def patch(
-        self, path: str, document: Any, *, patch_type: PatchType, field_manager: str = "irsa", force: bool = False
+        self,
+        path: str,
+        document: Any,
+        *,
+        patch_type: PatchType,
+        field_manager: str = "irsa",
+        force: bool = False,
+        dry_run: bool = False,
     ) -> "Answer":
         """Change the object at *path*. *force* is server-side apply's: take fields over from other managers.
 
+        A merge patch with ``metadata.resourceVersion`` changes the object of that version only.
+
         Raises:
-            RefusedError: the API said no; ``is_conflict`` where the object is another than *document* expects.
+            RefusedError: the API said no; ``is_conflict`` where the object is another than *document* expects,
+                ``is_not_found`` where there is none (server-side apply creates it).
             ClusterError: everything else; try again later.
         """
 
     async def delete(self, path: str) -> None:
-        """Delete the object at *path*; nothing happens where there is none."""
+        """Delete the object at *path*; nothing happens where there is none.
+
+        Raises:
+            RefusedError: the API said no.
+            ClusterError: everything else; try again later.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,61 +1,45 @@
 """What the API sends -> changes to a snapshot. Pure.
 
-The decoder fills only the fields that are declared here. The rest of an object's metadata, ``managedFields`` for the
-most part, is skipped and never becomes a Python object.
+The decoder fills only the fields that a kind's Struct declares. The rest of an object, ``managedFields`` for the most
+part, is skipped and never becomes a Python object.
 """
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
 from app.cluster.decoding import UNREADABLE, problem
-from app.cluster.objects import Keep, service_account
-from app.cluster.source import Snapshot
+from app.cluster.kinds import Item, Kind, ObjectMeta
+from app.cluster.paths import words
+from app.cluster.snapshot import Snapshot
 from app.errors import ClusterError
 from app.text import shown
 
 MESSAGE_CHARACTERS: Final = 256
 """Of the API's own words as many are shown."""
 
-
-class _ObjectMeta(msgspec.Struct, rename="camel", gc=False):
-    name: str = ""
-    namespace: str = ""
-    resource_version: str = ""
-    annotations: dict[str, str] | None = None
-
-
-class _Object(msgspec.Struct, gc=False):
-    """An object's metadata or, in an ERROR event, a Status."""
-
-    metadata: _ObjectMeta = msgspec.field(default_factory=_ObjectMeta)
-    code: int = 0
-    message: str = ""
+T = TypeVar("T")
 
 
 class _Event(msgspec.Struct, gc=False):
     type: str
-    object: _Object
+    object: msgspec.Raw
 
 
-class _ListMeta(msgspec.Struct, gc=False):
-    resource_version: str = msgspec.field(name="resourceVersion")
-    continue_token: str = msgspec.field(name="continue", default="")
+class _Bookmark(msgspec.Struct, gc=False):
+    metadata: ObjectMeta
 
 
-class _Item(msgspec.Struct, gc=False):
-    metadata: _ObjectMeta
+class _Status(msgspec.Struct, gc=False):
+    code: int = 0
+    message: str = ""
 
 
-class _List(msgspec.Struct, gc=False):
-    metadata: _ListMeta
-    items: list[_Item] | None
-
-
-_decode_event: Final = msgspec.json.Decoder(_Event).decode
-_decode_list: Final = msgspec.json.Decoder(_List).decode
+_read_event: Final = msgspec.json.Decoder(_Event).decode
+_read_bookmark: Final = msgspec.json.Decoder(_Bookmark).decode
+_read_status: Final = msgspec.json.Decoder(_Status).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +51,12 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Generic[T]):
     """The event is in the snapshot, which is now that of *resource_version*."""
 
     resource_version: str
+    change: tuple[str, str, T | None, T | None] | None = None
+    """Namespace, name, what was kept and what is now, None for nothing; no change where the two are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,32 +66,40 @@ class Relist:
     reason: str
 
 
-def add_page(snapshot: Snapshot, body: bytes, *, known: Snapshot, keep: Keep) -> Page:
-    """Add the ServiceAccounts on a page of a LIST to *snapshot*.
+def add_page(snapshot: Snapshot[T], body: bytes, *, known: Snapshot[T], kind: Kind[T]) -> Page:
+    """Add the objects on a page of a LIST to *snapshot*.
 
     Args:
         snapshot: the one that this list fills.
-        body: a ``PartialObjectMetadataList`` in JSON.
+        body: the list in JSON.
         known: the snapshot that serves until then; what is the same in both is held once.
-        keep: says which annotations are kept.
+        kind: says how they are read and what is kept.
 
     Raises:
         ClusterError: *body* is something else.
     """
+    what = words(kind.collection.path)
     try:
-        page = _decode_list(body)
+        page = kind.read_list(body)
     except UNREADABLE as error:
-        raise ClusterError(f"expected a page of ServiceAccounts, got {problem(error, MESSAGE_CHARACTERS)}") from error
-    for item in page.items or ():
-        if not _put(snapshot, item.metadata, keep):
-            raise ClusterError("expected ServiceAccounts with name and namespace, got one without")
-    snapshot.share(known, {item.metadata.namespace for item in page.items or ()})
+        raise ClusterError(f"expected a page of {what}, got {problem(error, MESSAGE_CHARACTERS)}") from error
+    items: list[Item] = page.items or []
+    for item in items:
+        if not item.metadata.name:
+            raise ClusterError(f"expected {what} with names, got one without")
+        kept = kind.keep(item)
+        if kept is not None:
+            snapshot.put(item.metadata.namespace, item.metadata.name, kept)
+    complete = {item.metadata.namespace for item in items}
+    if items and page.metadata.continue_token:
+        complete.discard(items[-1].metadata.namespace)  # lists are sorted: the next page may have more of it
+    snapshot.share(known, complete)
     if not page.metadata.resource_version:
         raise ClusterError("expected a list with a resourceVersion, got an empty one")
     return Page(page.metadata.resource_version, page.metadata.continue_token)
 
 
-def apply(snapshot: Snapshot, line: bytes, *, keep: Keep) -> Applied | Relist:
+def apply(snapshot: Snapshot[T], line: bytes, *, kind: Kind[T]) -> Applied[T] | Relist:
     """Apply one watch event to *snapshot*.
 
     What we cannot read may have been a change, so it asks for a new list instead of being passed over.
@@ -114,38 +108,44 @@ def apply(snapshot: Snapshot, line: bytes, *, keep: Keep) -> Applied | Relist:
     Args:
         snapshot: the current one.
         line: the event in JSON.
-        keep: says which annotations are kept.
+        kind: says how its object is read and what is kept.
     """
     try:
-        event = _decode_event(line)
+        event = _read_event(line)
+        match event.type:
+            case "ADDED" | "MODIFIED" | "DELETED":
+                return _apply(snapshot, kind.read_item(event.object), event.type, kind=kind)
+            case "BOOKMARK":
+                version = _read_bookmark(event.object).metadata.resource_version
+                return Applied(version) if version else _without("resourceVersion", event.type)
+            case "ERROR":
+                return _refused(_read_status(event.object))
     except UNREADABLE as error:
         return Relist(f"expected a watch event, got {problem(error, MESSAGE_CHARACTERS)}")
-    if event.type == "ERROR":
-        return _refused(event.object)
-    metadata = event.object.metadata
-    if not metadata.resource_version:
-        return Relist(f"expected a watch event with a resourceVersion, got {shown(event.type)} without one")
-    match event.type:
-        case "ADDED" | "MODIFIED":
-            understood = _put(snapshot, metadata, keep)
-        case "DELETED":
-            understood = bool(metadata.name and metadata.namespace)
-            snapshot.remove(metadata.namespace, metadata.name)
-        case other:
-            understood = other == "BOOKMARK"
-    if not understood:
-        return Relist(f"expected a change to a ServiceAccount with name and namespace, got {shown(event.type)}")
-    return Applied(metadata.resource_version)
+    return Relist(f"expected a watch event, got one of type {shown(event.type)}")
 
 
-def _put(snapshot: Snapshot, metadata: _ObjectMeta, keep: Keep) -> bool:
-    if not metadata.name or not metadata.namespace:
-        return False
-    snapshot.put(metadata.namespace, metadata.name, service_account(metadata.annotations, keep=keep))
-    return True
+def _apply(snapshot: Snapshot[T], item: Item, event_type: str, *, kind: Kind[T]) -> Applied[T] | Relist:
+    namespace, name = item.metadata.namespace, item.metadata.name
+    if not name:
+        return _without("name", event_type)
+    if not item.metadata.resource_version:
+        return _without("resourceVersion", event_type)
+    old = snapshot.get(namespace, name)
+    new = kind.keep(item) if event_type != "DELETED" else None
+    if new is None:
+        snapshot.remove(namespace, name)
+    elif new != old:
+        snapshot.put(namespace, name, new)
+    change = (namespace, name, old, new) if new != old else None
+    return Applied(item.metadata.resource_version, change)
 
 
-def _refused(status: _Object) -> Relist:
+def _without(field: str, event_type: str) -> Relist:
+    return Relist(f"expected a watch event with a {field}, got {event_type} without one")
+
+
+def _refused(status: _Status) -> Relist:
     said = shown(status.message, MESSAGE_CHARACTERS)
     if status.code == HTTPStatus.GONE:
         return Relist(f"resource version is too old: {said}")

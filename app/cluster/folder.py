@@ -14,7 +14,7 @@ from watchfiles import awatch
 from app.cluster.manifest_files import manifest_files, read_file
 from app.cluster.manifests import read_documents, service_accounts_in
 from app.cluster.objects import Keep, ServiceAccount
-from app.cluster.source import Snapshot
+from app.cluster.source import ServiceAccounts
 from app.errors import ManifestError
 
 DEBOUNCE_MILLISECONDS: Final = 200
@@ -33,7 +33,7 @@ class _File:
     """What a file held when it could last be read, and the stamp of the content that was last looked at."""
 
     stamp: Stamp
-    service_accounts: Snapshot
+    service_accounts: ServiceAccounts
 
 
 class FolderSource:
@@ -49,7 +49,7 @@ class FolderSource:
         self._keep = keep
         self._clock = clock
         self._files: dict[Path, _File] = {}
-        self._snapshot = Snapshot()
+        self._snapshot = ServiceAccounts()
         self._looked = float("-inf")
         self._folder_problem = ""
 
@@ -70,6 +70,15 @@ class FolderSource:
     def get(self, namespace: str, name: str) -> ServiceAccount | None:
         """Return the ServiceAccount as the snapshot has it, or None."""
         return self._snapshot.get(namespace, name)
+
+    async def confirm(self, namespace: str, name: str) -> ServiceAccount | None:
+        """Return what `get` does: nobody else knows more of a file."""
+        return self.get(namespace, name)
+
+    def is_recent(self, namespace: str, name: str) -> bool:
+        """Return False: a file is read when it is complete."""
+        del namespace, name
+        return False
 
     def age(self, now: float) -> float:
         """Return the seconds since we last looked at the folder."""
@@ -103,7 +112,7 @@ class FolderSource:
         """Read the files whose stamp changed, and publish the snapshot of all by one assignment."""
         files = {path: self._file(path, stamp, on_problem) for path, stamp in _manifests(self._folder)}
         if files != self._files:
-            snapshot = Snapshot()
+            snapshot = ServiceAccounts()
             for file in files.values():
                 for namespace, name, service_account in file.service_accounts:
                     snapshot.put(namespace, name, service_account)
@@ -119,7 +128,7 @@ class FolderSource:
             return _File(stamp, service_accounts_in(read_documents(read_file(path), source=str(path)), keep=self._keep))
         except ManifestError as error:
             on_problem(error)
-            return _File(stamp, known.service_accounts if known is not None else Snapshot())
+            return _File(stamp, known.service_accounts if known is not None else ServiceAccounts())
 
 
 def _manifests(folder: Path) -> list[tuple[Path, Stamp]]:

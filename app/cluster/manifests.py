@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
 from app.cluster.objects import Keep, service_account
-from app.cluster.source import Snapshot
+from app.cluster.source import ServiceAccounts
 from app.errors import ManifestError
 from app.text import shown
 
@@ -72,7 +72,9 @@ def read_documents(data: bytes, *, source: str) -> list[Document]:
     return documents
 
 
-def service_accounts_in(documents: Iterable[Document], *, keep: Keep, namespace: str = DEFAULT_NAMESPACE) -> Snapshot:
+def service_accounts_in(
+    documents: Iterable[Document], *, keep: Keep, namespace: str = DEFAULT_NAMESPACE
+) -> ServiceAccounts:
     """Return the ServiceAccounts of *documents*, those in a ``List`` included. Other kinds are passed over.
 
     Where a ServiceAccount stands twice the last one counts, as it would for ``kubectl apply``.
@@ -86,7 +88,7 @@ def service_accounts_in(documents: Iterable[Document], *, keep: Keep, namespace:
         ManifestError: a document is no object, or a ServiceAccount has no name or an annotation that kube-apiserver
             would refuse.
     """
-    snapshot = Snapshot()
+    snapshot = ServiceAccounts()
     for document in documents:
         for manifest in _objects(document):
             if manifest.get("kind") == "ServiceAccount" and manifest.get("apiVersion") == "v1":
@@ -113,7 +115,7 @@ def _objects(document: Document) -> Iterator[Mapping[str, object]]:
 
 
 def _put(
-    snapshot: Snapshot,
+    snapshot: ServiceAccounts,
     document: Document,
     manifest: Mapping[str, object],
     *,

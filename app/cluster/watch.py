@@ -1,26 +1,24 @@
-"""ServiceAccounts of the Kubernetes API, kept current: list once, then watch. A loop in three levels.
+"""Objects of the Kubernetes API, kept current: list once, then watch. One loop for every kind, in three levels.
 
-`ApiSource.run` goes on forever; `_list_and_watch` is one list and the watches that follow it; ``events.apply`` is one
+`Watched.run` goes on forever; `_list_and_watch` is one list and the watches that follow it; ``events.apply`` is one
 event, and pure. The API is behind a Protocol; time and chance are arguments.
 """
 
 import asyncio
 import random as chance
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final, NoReturn
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, Generic, NoReturn, TypeVar
 
 import structlog
 
-from app.cluster.api import ServiceAccountApi
+from app.cluster.api import ReadingApi
 from app.cluster.backoff import Backoff
-from app.cluster.events import Relist, add_page, apply
-from app.cluster.objects import Keep, ServiceAccount
-from app.cluster.source import Snapshot
-from app.errors import ClusterError, ExpiredError, PageTooLargeError
-
-PAGE_SIZE: Final = 500
-"""Objects a page, as client-go's pager: some 300 kB of JSON, decoded in about a millisecond."""
+from app.cluster.events import Page, Relist, add_page, apply
+from app.cluster.kinds import Kind
+from app.cluster.pages import PAGE_SIZE, pages
+from app.cluster.snapshot import Snapshot
+from app.errors import ClusterError, ExpiredError, RefusedError
 
 WATCH_SECONDS: Final = 300
 """A watch lives this long, times a random 1 to 2: client-go's minWatchTimeout. Then the next one goes on from there."""
@@ -37,39 +35,55 @@ EVENTS_A_TURN: Final = 64
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 
-class ApiSource:
-    """A `ServiceAccountSource` that lists and watches the Kubernetes API."""
+Changed = Callable[[str, str, T | None, T | None], object]
+"""Is told namespace, name, what was kept of an object and what is now; None for nothing. It must not wait."""
+
+
+class Watched(Generic[T]):
+    """Keeps a snapshot of the objects of one kind current. Reading it never waits and never fails.
+
+    *changed* is called for each object that is kept differently now, after the snapshot has it: for events, and for
+    what a list finds, the first one included.
+    """
 
     def __init__(
         self,
-        api: ServiceAccountApi,
+        api: ReadingApi,
+        kind: Kind[T],
         *,
-        keep: Keep,
+        changed: Changed[T] | None = None,
         page_size: int = PAGE_SIZE,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = chance.random,
     ) -> None:
         self._api = api
-        self._keep = keep
+        self._kind = kind
+        self._listed, self._interrupted = f"{kind.name}_listed", f"{kind.name}_interrupted"
+        self._changed = changed
         self._page_size = page_size
         self._clock = clock
         self._sleep = sleep
         self._random = random
-        self._snapshot = Snapshot()
+        self._snapshot: Snapshot[T] = Snapshot()
         self._resource_version = ""  # empty: the next thing to do is a list
         self._heard = self._confirmed = float("-inf")
 
     def __len__(self) -> int:
         return len(self._snapshot)
 
-    def get(self, namespace: str, name: str) -> ServiceAccount | None:
-        """Return the ServiceAccount as the snapshot has it, or None."""
+    def __iter__(self) -> Iterator[tuple[str, str, T]]:
+        """Yield namespace, name and what is kept of each object. Do not wait between two of them: events come in."""
+        return iter(self._snapshot)
+
+    def get(self, namespace: str, name: str) -> T | None:
+        """Return what the snapshot has of the object, or None. An object in no namespace is in the one named ""."""
         return self._snapshot.get(namespace, name)
 
     def age(self, now: float) -> float:
-        """Return the seconds since the API last told us that the snapshot is current.
+        """Return the seconds since the API last told us that the snapshot is current; infinite before the first list.
 
         It does so with every event (bookmarks, about one a minute, are events), and with every watch that it begins to
         answer, unless that one fails before its first event.
@@ -88,8 +102,10 @@ class ApiSource:
                 # An API may answer 200 and only then say that our version is too old, or break off each time.
                 self._heard = self._confirmed
                 delay = backoff.after_failure(self._clock())
+                if isinstance(error, RefusedError):
+                    delay = max(delay, error.retry_after_seconds)
                 log.warning(
-                    "service_accounts_interrupted",
+                    self._interrupted,
                     problem=str(error),
                     next_step="watch" if self._resource_version else "list",
                     retry_in_seconds=round(delay, 1),
@@ -106,26 +122,20 @@ class ApiSource:
     async def _list(self) -> None:
         """Fill a new snapshot page by page, and publish it by one assignment. The old one serves until then."""
         began = self._clock()
-        snapshot, limit, continue_token = Snapshot(), self._page_size, ""
-        while True:
-            try:
-                body = await self._api.list_page(limit=limit, continue_token=continue_token)
-            except PageTooLargeError:
-                if limit == 1:
-                    raise
-                limit = max(1, limit // 4)
-                continue
-            # Or one object that is large makes 100,000 requests of the rest, longer than a continue token is good for.
-            limit = min(limit * 4, self._page_size)
-            page = add_page(snapshot, body, known=self._snapshot, keep=self._keep)
-            continue_token = page.continue_token
-            if not continue_token:
-                break
+        known, snapshot = self._snapshot, Snapshot[T]()
+
+        def read(body: bytes) -> Page:
+            return add_page(snapshot, body, known=known, kind=self._kind)
+
+        async for page in pages(self._api, self._kind.collection, read=read, page_size=self._page_size):
+            version = page.resource_version
         self._snapshot = snapshot
-        self._resource_version = page.resource_version
+        self._resource_version = version
+        for change in snapshot.changes(known) if self._changed else ():
+            self._tell(change)
         # All pages of a list show the moment of its first one.
         self._heard = began
-        log.info("service_accounts_listed", count=len(snapshot), seconds=round(self._clock() - began, 3))
+        log.info(self._listed, count=len(snapshot), seconds=round(self._clock() - began, 3))
 
     async def _watch(self) -> None:
         """Apply one watch's events until the API ends it.
@@ -151,15 +161,22 @@ class ApiSource:
     async def _follow(self, seconds: int) -> int:
         """Apply the events of one watch of so many *seconds*, and return how many they were."""
         events = 0
-        async with self._api.watch(self._resource_version, timeout_seconds=seconds) as lines:
+        watch = self._api.watch(self._kind.collection, self._resource_version, timeout_seconds=seconds)
+        async with watch as lines:
             self._heard = self._clock()
             async for line in lines:
-                outcome = apply(self._snapshot, line, keep=self._keep)
+                outcome = apply(self._snapshot, line, kind=self._kind)
                 if isinstance(outcome, Relist):
                     raise ExpiredError(outcome.reason)
                 self._resource_version = outcome.resource_version
                 self._heard = self._confirmed = self._clock()
+                if outcome.change is not None:
+                    self._tell(outcome.change)
                 events += 1
                 if events % EVENTS_A_TURN == 0:
                     await asyncio.sleep(0)
         return events
+
+    def _tell(self, change: tuple[str, str, T | None, T | None]) -> None:
+        if self._changed is not None:
+            self._changed(*change)

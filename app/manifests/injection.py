@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.cluster.manifests import Document, service_accounts_in
-from app.cluster.source import Snapshot
+from app.cluster.source import ServiceAccounts
 from app.manifests import patching, positions
 from app.manifests.documents import Manifest
 from app.manifests.edits import UneditableError
@@ -34,7 +34,7 @@ class Injected:
     complete: bool = True
 
 
-def service_accounts(manifests: Iterable[Manifest], *, policy: Policy, namespace: str) -> Snapshot:
+def service_accounts(manifests: Iterable[Manifest], *, policy: Policy, namespace: str) -> ServiceAccounts:
     """Return the ServiceAccounts in *manifests*; those that name no namespace are in *namespace*.
 
     Raises:
@@ -49,7 +49,7 @@ def service_accounts(manifests: Iterable[Manifest], *, policy: Policy, namespace
     return service_accounts_in(documents, keep=policy.vocabulary, namespace=namespace)
 
 
-def inject(manifest: Manifest, known: Snapshot, *, policy: Policy, namespace: str) -> Injected:
+def inject(manifest: Manifest, known: ServiceAccounts, *, policy: Policy, namespace: str) -> Injected:
     """Return *manifest* with what the webhook would add to the pods in it.
 
     Args:
@@ -72,14 +72,14 @@ def inject(manifest: Manifest, known: Snapshot, *, policy: Policy, namespace: st
 _Decided = tuple[Workload, Decision]
 
 
-def _decisions(document: Document, known: Snapshot, *, policy: Policy, namespace: str) -> list[_Decided]:
+def _decisions(document: Document, known: ServiceAccounts, *, policy: Policy, namespace: str) -> list[_Decided]:
     if not isinstance(document.content, dict):
         return []
     found = workloads(document.content, namespace=namespace)
     return [(workload, _decide(workload, known, policy=policy)) for workload in found]
 
 
-def _decide(workload: Workload, known: Snapshot, *, policy: Policy) -> Decision:
+def _decide(workload: Workload, known: ServiceAccounts, *, policy: Policy) -> Decision:
     try:
         subject = workload.subject()
     except MalformedPodError as error:

@@ -1,0 +1,91 @@
+"""How to reach the Kubernetes API: a kubeconfig, or what a pod is given. It and ``client`` import ``kubernetes``.
+
+Its configuration comes through the lazy attributes of ``kubernetes.aio.client``, its public door; ``client`` says why.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import ConfigException
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
+from kubernetes.aio.config.kube_config import KubeConfigLoader
+
+from app.cluster.events import MESSAGE_CHARACTERS
+from app.errors import ConfigurationError
+from app.text import shown
+
+MOUNTED: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where the kubelet mounts a pod's own token and the cluster's CA."""
+
+Load = Callable[[], Awaitable[Configuration]]
+
+# kubernetes says that it is typed, and half of it is.
+_InCluster: Final[Any] = InClusterConfigLoader
+_FromKubeconfig: Final[Any] = KubeConfigLoader
+
+
+def in_cluster(environ: Mapping[str, str] = os.environ, *, mounted: Path = MOUNTED) -> Load:
+    """Return what loads the configuration of a pod: the API's address from *environ*, CA and token from *mounted*."""
+
+    async def load() -> Configuration:
+        configuration = Configuration()
+        loader: Any = _InCluster(str(mounted / "token"), str(mounted / "ca.crt"), environ=environ)
+        try:
+            # The loader leaves a hook that reads the token anew every minute: the kubelet replaces it.
+            loader.load_and_set(configuration)
+        except (ConfigException, OSError, ValueError) as error:
+            # These texts are the loader's own and name files and variables, never content.
+            raise ConfigurationError(
+                "expected to run in a pod with a ServiceAccount token, or --kubeconfig FILE, got neither: "
+                f"{shown(str(error), MESSAGE_CHARACTERS)}"
+            ) from error
+        return configuration
+
+    return load
+
+
+def from_kubeconfig(file: Path) -> Load:
+    """Return what loads the configuration of a kubeconfig *file*'s current context."""
+    folder = str(file.absolute().parent)
+
+    async def load() -> Configuration:
+        configuration = Configuration()
+        content = _kubeconfig(file)
+        try:
+            # Keys that stand in the file go to temporary files with mode 0600 until we exit, because Python's TLS takes
+            # them from files only.
+            loader: Any = _FromKubeconfig(content, config_base_path=folder)
+            await loader.load_and_set(configuration)
+        except ConfigException as error:
+            # It names sections and entries of the file, never a value.
+            raise ConfigurationError(f"kubeconfig {file}: {shown(str(error), MESSAGE_CHARACTERS)}") from error
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            # What Python says of a section of the wrong shape may quote it, and with it a token.
+            problem = "expected clusters, users and contexts as kubectl writes them, got something else"
+            raise ConfigurationError(f"kubeconfig {file}: {problem}") from error
+        url = urlsplit(configuration.host)
+        if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.password:
+            raise ConfigurationError(
+                f"kubeconfig {file}: expected server to be https://HOST[:PORT], got something else"
+            )
+        return configuration
+
+    return load
+
+
+def _kubeconfig(file: Path) -> dict[str, object]:
+    from app.cluster.manifests import read_documents  # noqa: PLC0415 - 1.6 MB that a pod has no use for
+
+    try:
+        documents = read_documents(file.read_bytes(), source=str(file))
+    except OSError as error:
+        raise ConfigurationError(f"kubeconfig {file}: expected a readable file, got: {error.strerror}") from error
+    match [document.content for document in documents]:
+        case [dict() as content]:
+            return content
+        case _:
+            raise ConfigurationError(f"kubeconfig {file}: expected one YAML mapping, got something else")

@@ -1,0 +1,106 @@
+"""One ServiceAccount as it is now: a live GET, shared by all who wait for it, bounded for each namespace.
+
+The snapshot is some milliseconds behind the API, and a pod may be created right after its ServiceAccount, or after its
+annotation. Whoever must not miss that asks here.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from app.cluster.allowance import Allowance
+from app.cluster.api import ReadingApi
+from app.cluster.decoding import UNREADABLE
+from app.cluster.kinds import Annotated
+from app.cluster.objects import Keep, ServiceAccount, service_account
+from app.cluster.paths import is_name
+from app.errors import ClusterError, RefusedError
+
+BUDGET_SECONDS: Final = 1.0
+
+Outcome = Literal["found", "absent", "failed", "timed_out", "limited"]
+
+_read: Final = msgspec.json.Decoder(Annotated).decode
+
+Key = tuple[str, str]
+
+
+class LiveServiceAccounts:
+    """Looks ServiceAccounts up in the API. What is asked for is forgotten with the answer.
+
+    Args:
+        api: where they are.
+        keep: says which annotations are kept.
+        cached: what to answer where the API does not, or must not be asked.
+        budget_seconds: for the answer to a look-up, which those who join one that is under way share.
+
+    Attributes:
+        outcomes: how the look-ups ended: one count for each GET, and one for each that was not allowed (``limited``).
+    """
+
+    def __init__(
+        self,
+        api: ReadingApi,
+        *,
+        keep: Keep,
+        cached: Callable[[str, str], ServiceAccount | None],
+        budget_seconds: float = BUDGET_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        self._api = api
+        self._keep = keep
+        self._cached = cached
+        self._budget_seconds = budget_seconds
+        self._clock = clock
+        self._allowance = Allowance()
+        self._under_way: dict[Key, asyncio.Task[ServiceAccount | None]] = {}
+
+    def __len__(self) -> int:
+        """Return how many look-ups are under way."""
+        return len(self._under_way)
+
+    async def look(self, namespace: str, name: str) -> ServiceAccount | None:
+        """Return the ServiceAccount as the API has it now, or None; what is cached where it does not say in time."""
+        if not (is_name(namespace) and is_name(name)):
+            return None  # no object is called that, and in a path it might mean another one
+        key = (namespace, name)
+        task = self._under_way.get(key)
+        if task is None:
+            if not self._allowance.take(namespace, self._clock()):
+                self.outcomes["limited"] += 1
+                return self._cached(namespace, name)
+            # A task of its own: whoever asked first may give up, and the others still want the answer.
+            task = self._under_way[key] = asyncio.create_task(self._answer(namespace, name))
+        return await asyncio.shield(task)
+
+    async def _answer(self, namespace: str, name: str) -> ServiceAccount | None:
+        outcome: Outcome = "failed"
+        try:
+            async with asyncio.timeout(self._budget_seconds):
+                found = await self._get(namespace, name)
+            outcome = "absent" if found is None else "found"
+        except TimeoutError:
+            outcome = "timed_out"
+        except (ClusterError, *UNREADABLE):
+            pass
+        finally:
+            self.outcomes[outcome] += 1
+            self._allowance.give_back(namespace)
+            del self._under_way[namespace, name]
+        return found if outcome in {"absent", "found"} else self._cached(namespace, name)
+
+    async def _get(self, namespace: str, name: str) -> ServiceAccount | None:
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+        try:
+            # Longer than the budget, whose end is then what ends it, and is counted as that.
+            body = await self._api.get(path, metadata_only=True, timeout_seconds=2 * self._budget_seconds)
+        except RefusedError as error:
+            if error.is_not_found:
+                return None
+            raise
+        return service_account(_read(body).metadata.annotations, keep=self._keep)
