@@ -107,7 +107,7 @@ spec:
         - name: tls
           secret:
             secretName: {{ include "irsa.tlsSecret" $ }}
-            defaultMode: 0440
+            defaultMode: 288  # 0440, said so that every YAML reads it alike
             # Named, so that a pod waits for its certificate before it starts, and does not start and fail.
             items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]
         {{- end }}

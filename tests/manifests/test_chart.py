@@ -1,0 +1,182 @@
+"""The chart renders with what its values allow, and refuses the rest with a message."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.manifests.chart import CHART, VERSION, helm, kinds, named, render
+
+DIGEST = "sha256:" + "0" * 64
+GIVEN = {"mode": "given", "given": {"secretName": "mine", "caBundle": "QUJD"}}
+
+COMBINATIONS = [
+    pytest.param({}, id="defaults"),
+    pytest.param({"image": {"registry": "registry.test:5000", "repository": "a/irsa", "digest": DIGEST}}, id="digest"),
+    pytest.param({"imagePullSecrets": [{"name": "pull"}], "priorityClassName": ""}, id="pull secrets, no priority"),
+    pytest.param({"hostNetwork": True, "port": 9443, "metricsPort": 9080}, id="host network"),
+    pytest.param({"controller": {"replicas": 2}, "webhook": {"replicas": 1}}, id="replicas"),
+    pytest.param({"controller": {"enabled": False}, "certificates": {"mode": "cert-manager"}}, id="cert-manager"),
+    pytest.param(
+        {"certificates": {"mode": "cert-manager", "certManager": {"issuerRef": {"kind": "ClusterIssuer", "name": "x"}}}},
+        id="an issuer of cert-manager",
+    ),
+    pytest.param({"certificates": GIVEN}, id="a given certificate"),
+    pytest.param({"networkPolicy": {"enabled": True}}, id="network policies"),
+    pytest.param(
+        {
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        },
+        id="monitoring",
+    ),
+    pytest.param(
+        {
+            "settings": {"aws-default-region": "eu-central-1", "env": ["AWS_CA_BUNDLE=/ca.pem"]},
+            "mappings": {"name": ""},
+            "containerCredentials": {"namespace": "other", "name": "identities"},
+        },
+        id="settings and ConfigMaps",
+    ),
+    pytest.param(
+        {
+            "commonLabels": {"team": "platform"},
+            "podLabels": {"a": "b"},
+            "podAnnotations": {"c": "d"},
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+            "tolerations": [{"operator": "Exists"}],
+            "affinity": {"podAntiAffinity": {}},
+            "webhook": {"extraEnv": [{"name": "A", "value": "b"}], "excludedNamespaces": ["ci"], "warnings": False},
+            "controller": {"extraEnv": [{"name": "A", "value": "b"}], "resources": {}},
+        },
+        id="everything about pods",
+    ),
+]
+
+
+@pytest.mark.parametrize("values", COMBINATIONS)
+def test_every_object_has_a_name_its_labels_and_no_empty_field(values: Mapping[str, Any]) -> None:
+    manifests = render(values)
+
+    assert len(kinds(manifests)) == len(manifests)
+    for one in manifests:
+        labels = one["metadata"]["labels"]
+        assert labels["app.kubernetes.io/name"] == "irsa"
+        assert labels.items() >= values.get("commonLabels", {}).items()
+        assert nulls(one) == []
+
+
+@pytest.mark.parametrize("values", COMBINATIONS)
+def test_lint_finds_nothing(values: Mapping[str, Any]) -> None:
+    done = helm("lint", str(CHART), "--strict", "--kube-version", "1.30.0", values=values)
+
+    assert done.returncode == 0, done.stdout
+
+
+def nulls(value: Any, path: str = "") -> list[str]:
+    """Return where a null is: a template that printed nothing."""
+    if isinstance(value, dict):
+        return [found for key, child in value.items() for found in nulls(child, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [found for index, child in enumerate(value) for found in nulls(child, f"{path}[{index}]")]
+    return [path] if value is None else []
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        pytest.param({"replicas": 3}, "additional properties 'replicas' not allowed", id="a value that is none"),
+        pytest.param({"webhook": {"replica": 3}}, "additional properties 'replica' not allowed", id="a slip below"),
+        pytest.param({"image": {"digest": "latest"}}, "does not match pattern", id="a digest that is none"),
+        pytest.param({"settings": {"port": 9443}}, "invalid propertyName 'port'", id="what another value says"),
+        pytest.param({"settings": {"region": {"a": "b"}}}, "/settings/region", id="a setting that is a mapping"),
+        pytest.param({"certificates": {"mode": "csr"}}, "/certificates/mode", id="certificates from nowhere"),
+        pytest.param(
+            {"certificates": {"mode": "given"}},
+            "certificates.given: expected secretName and caBundle with certificates.mode given, got less",
+            id="a given certificate that is not given",
+        ),
+        pytest.param(
+            {"controller": {"enabled": False}},
+            "certificates.mode: expected cert-manager or given where controller.enabled is false, got controller",
+            id="nobody to make certificates",
+        ),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(values: Mapping[str, Any], message: str) -> None:
+    done = helm("template", "irsa", str(CHART), "--kube-version", "1.30.0", values=values)
+
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+def test_cluster_that_is_too_old_is_refused() -> None:
+    done = helm("template", "irsa", str(CHART), "--kube-version", "1.29.9")
+
+    assert done.returncode != 0
+    assert "chart requires kubeVersion: >=1.30.0-0 which is incompatible with Kubernetes v1.29.9" in done.stderr
+
+
+def test_chart_and_image_carry_the_version_of_the_project() -> None:
+    chart = YAML(typ="safe").load(CHART.joinpath("Chart.yaml"))
+
+    assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        pytest.param({}, f"irsa:{VERSION}", id="defaults"),
+        pytest.param({"registry": "r.test:5000", "tag": "t"}, "r.test:5000/irsa:t", id="registry and tag"),
+        pytest.param({"tag": "t", "digest": DIGEST}, f"irsa@{DIGEST}", id="a digest wins"),
+    ],
+)
+def test_image_is_named_as_values_say(image: Mapping[str, str], expected: str) -> None:
+    deployment = named(render({"image": image}), "Deployment", "irsa-webhook")
+
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == expected
+
+
+@pytest.mark.parametrize("values", COMBINATIONS)
+def test_nothing_outlives_an_uninstall(values: Mapping[str, Any]) -> None:
+    kept = [one for one in render(values) if "helm.sh/resource-policy" in one["metadata"].get("annotations", {})]
+
+    assert kept == []
+
+
+def test_cert_manager_makes_the_certificate_and_trusts_its_ca() -> None:
+    manifests = render({"certificates": {"mode": "cert-manager"}, "controller": {"enabled": False}})
+
+    made = {one for one in kinds(manifests) if one.startswith(("Certificate/", "Issuer/", "Secret/"))}
+    assert made == {
+        "Issuer/irsa-self-signed",
+        "Certificate/irsa-webhook-ca",
+        "Issuer/irsa-webhook-ca",
+        "Certificate/irsa-webhook",
+    }
+    hooks = named(manifests, "MutatingWebhookConfiguration", "irsa-webhook")
+    assert hooks["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": "irsa-system/irsa-webhook"}
+
+
+def test_given_certificate_is_mounted_and_trusted() -> None:
+    manifests = render({"certificates": GIVEN})
+
+    hooks = named(manifests, "MutatingWebhookConfiguration", "irsa-webhook")["webhooks"]
+    assert {hook["clientConfig"]["caBundle"] for hook in hooks} == {"QUJD"}
+    pod = named(manifests, "Deployment", "irsa-webhook")["spec"]["template"]["spec"]
+    [tls] = [volume for volume in pod["volumes"] if volume["name"] == "tls"]
+    assert tls["secret"]["secretName"] == "mine"
+    assert "Secret" not in {one["kind"] for one in manifests}
+
+
+def test_control_plane_that_cannot_reach_pods_reaches_the_node() -> None:
+    manifests = render({"hostNetwork": True, "port": 9443})
+
+    deployment = named(manifests, "Deployment", "irsa-webhook")["spec"]
+    pod = deployment["template"]["spec"]
+    assert (pod["hostNetwork"], pod["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
+    assert pod["containers"][0]["ports"][0] == {"name": "https", "containerPort": 9443}
+    # Two pods of one node would want one port.
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert "hostNetwork" not in named(manifests, "Deployment", "irsa-controller")["spec"]["template"]["spec"]
