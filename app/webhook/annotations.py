@@ -1,17 +1,7 @@
 """Annotations -> values, and what to tell the person who wrote a wrong one. Pure.
 
-============================  ================  ===========================================================
-annotation under our prefix   read from         value
-============================  ================  ===========================================================
-role-arn                      ServiceAccount    an IAM role's ARN
-audience                      ServiceAccount    the token's audience
-sts-regional-endpoints        ServiceAccount    a boolean as Go writes it
-token-expiration              pod, then         seconds, 600 to a year
-                              ServiceAccount
-skip-containers               pod               names of containers that get nothing, CSV
-============================  ================  ===========================================================
-
-The meanings are those of the AWS webhook, https://github.com/aws/amazon-eks-pod-identity-webhook.
+`ANNOTATIONS` lists them. The meanings are those of the AWS webhook where it knows the annotation too,
+https://github.com/aws/amazon-eks-pod-identity-webhook.
 """
 
 import csv
@@ -20,11 +10,12 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from typing import Final, Literal
 
 from app.cluster.objects import MAX_VALUE_CHARACTERS
 from app.text import shown
+from app.webhook.accounts import Account
 
 MIN_TOKEN_EXPIRATION: Final = 600
 """Seconds. kube-apiserver refuses a projected token that lives shorter (pkg/apis/core/validation)."""
@@ -36,11 +27,91 @@ ROLE_ARN: Final = re.compile(r"arn:aws[a-z0-9-]*:iam::\d{12}:role/[\w/.@+=,-]+",
 MAX_ROLE_ARN_CHARACTERS: Final = 2048
 """AssumeRoleWithWebIdentity's RoleArn, botocore's service model."""
 
-ON_SERVICE_ACCOUNT: Final = ("role-arn", "audience", "sts-regional-endpoints", "token-expiration")
-ON_POD: Final = ("token-expiration", "skip-containers")
+Place = Literal["ServiceAccount", "pod"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """One that we read."""
+
+    name: str
+    """What stands behind the prefix."""
+    on: tuple[Place, ...]
+    """Where it is read, the first one first."""
+    meaning: str
+    default: str
+
+
+ANNOTATIONS: Final = (
+    Annotation(
+        name="role-arn",
+        on=("ServiceAccount",),
+        meaning="the role: `arn:aws:iam::111122223333:role/name`, any partition, any path; with `--aws-account` its"
+        " name is enough",
+        default="what the ConfigMap of mappings says",
+    ),
+    Annotation(name="audience", on=("ServiceAccount",), meaning="audience of the token", default="`--token-audience`"),
+    Annotation(
+        name="token-expiration",
+        on=("pod", "ServiceAccount"),
+        meaning="lifetime of the token in seconds, 600 to 31536000",
+        default="`--token-expiration`",
+    ),
+    Annotation(
+        name="sts-regional-endpoints",
+        on=("ServiceAccount",),
+        meaning='`"false"` lets old SDKs call the global STS',
+        default="`--sts-regional-endpoint`",
+    ),
+    Annotation(
+        name="region",
+        on=("ServiceAccount",),
+        meaning="region for containers that have none",
+        default="`--aws-default-region`",
+    ),
+    Annotation(
+        name="skip-containers",
+        on=("pod", "ServiceAccount"),
+        meaning="names of containers that get nothing, with commas between them; init containers too; where both have"
+        " a list, both count",
+        default="none",
+    ),
+    Annotation(
+        name="include-containers",
+        on=("pod", "ServiceAccount"),
+        meaning="names of the only containers that get something; where both have a list, the pod's counts;"
+        " `skip-containers` takes away from it",
+        default="all",
+    ),
+    Annotation(
+        name="session-name",
+        on=("ServiceAccount",),
+        meaning='`"true"` names the sessions of a pod after it (`AWS_ROLE_SESSION_NAME`)',
+        default="`--session-name`",
+    ),
+    Annotation(
+        name="profiles",
+        on=("ServiceAccount",),
+        meaning="further roles for AWS profiles, a line each: `name = role-arn`, with ` source_profile=other` for one"
+        " that another assumes",
+        default="none",
+    ),
+)
+"""Those under the prefix that the operator chose."""
+
+REQUIRE_IDENTITY: Final = "irsa/require-identity"
+"""On a ServiceAccount: refuse a pod that would get no identity. Under whatever prefix: namespaces have it as a label,
+and the selector of the webhook that is asked about them names it."""
+
+OWN_PREFIX: Final = "irsa"
+
+ON_SERVICE_ACCOUNT: Final = tuple(known.name for known in ANNOTATIONS if "ServiceAccount" in known.on)
+ON_POD: Final = tuple(known.name for known in ANNOTATIONS if "pod" in known.on)
 KNOWN: Final = frozenset(ON_SERVICE_ACCOUNT + ON_POD)
-FOREIGN: Final = frozenset({"compute-type", "fargate-profile", "skip-pod-identity-webhook"})
-"""Names under EKS's prefix that mean something to somebody else."""
+FOREIGN: Final = frozenset({"aws-config", "compute-type", "fargate-profile", "skip-pod-identity-webhook"})
+"""Names under EKS's prefix that mean something to somebody else, and one under ours that we write ourselves."""
+
+REGION: Final = re.compile(r"[a-z0-9-]{1,63}")
 
 NEAR: Final = 0.75
 """Similarity of two prefixes above which one is a slip for the other: eks.amazon.com has 0.90, eks.aws.com 0.79."""
@@ -48,14 +119,15 @@ NEAR: Final = 0.75
 MAX_SLIP_CHARACTERS: Final = 6
 """By so many a prefix that is a slip is longer or shorter than ours: eks.amazonaws.com.cn by 3."""
 
+MAX_NAME_CHARACTERS: Final = 63
+"""What Kubernetes allows behind the slash; a review comes before it has looked."""
+
 MAX_SLIPS: Final = 3
 """Slips that are told of one object: who mends these is told of the next."""
 
 # strconv.ParseBool's list, which is what users of the AWS webhook have written.
 BOOLEANS: Final = {word: value for words, value in (("1 t T TRUE true True", True), ("0 f F FALSE false False", False))
                    for word in words.split()}  # fmt: skip
-
-Place = Literal["ServiceAccount", "pod"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +143,13 @@ class Vocabulary:
     def is_known(self, key: str) -> bool:
         """Return whether the value of *key* is read."""
         prefix, slash, name = key.partition("/")
-        return bool(slash) and prefix == self.prefix and name in KNOWN
+        return bool(slash) and ((prefix == self.prefix and name in KNOWN) or key == REQUIRE_IDENTITY)
 
     def concerns(self, key: str) -> bool:
         """Return whether *key* is ours or meant to be."""
         prefix, slash, name = key.partition("/")
-        return bool(slash) and (prefix == self.prefix or (name in KNOWN and _is_near(prefix, self.prefix)))
+        is_ours = prefix in {self.prefix, OWN_PREFIX}
+        return bool(slash) and (is_ours or (name in KNOWN and _is_near(prefix, self.prefix)))
 
     def slips(self, annotations: Mapping[str, str], place: Place) -> list[str]:
         """Return a warning for each key that its writer must have meant otherwise, at most `MAX_SLIPS` of them."""
@@ -86,6 +159,8 @@ class Vocabulary:
 
     def _slip(self, key: str, known: Sequence[str], place: Place) -> str | None:
         prefix, _, name = key.partition("/")
+        if prefix == OWN_PREFIX and (prefix != self.prefix or key == REQUIRE_IDENTITY):
+            return _own_slip(key, place)
         if prefix != self.prefix:
             if name in KNOWN and _is_near(prefix, self.prefix):
                 return f"write {self.key(name)} instead of {shown(key)} on the {place}: it is ignored"
@@ -93,9 +168,28 @@ class Vocabulary:
             other = "pod" if place == "ServiceAccount" else "ServiceAccount"
             return f"move {key} to the {other}: on the {place} it is ignored"
         elif name not in KNOWN and name not in FOREIGN:
-            names = ", ".join(known)
-            return f"remove {shown(key)} from the {place} or mend its name, known are {names}: it is ignored"
+            near = _nearest(name)
+            if near is not None:
+                return f"write {self.key(near)} instead of {shown(key)} on the {place}: it is ignored"
+            return f"remove {shown(key)} from the {place}: there is no such annotation"
         return None
+
+
+def _own_slip(key: str, place: Place) -> str | None:
+    """Return what is wrong with a key of the prefix ``irsa``. Pods have others there, which we write ourselves."""
+    if place == "pod":
+        return f"move {key} to the ServiceAccount: on the pod it is ignored" if key == REQUIRE_IDENTITY else None
+    if key == REQUIRE_IDENTITY:
+        return None
+    return f"write {REQUIRE_IDENTITY} instead of {shown(key)} on the ServiceAccount or remove it: it is ignored"
+
+
+@functools.lru_cache(maxsize=1024)
+def _nearest(name: str) -> str | None:
+    """Return the known name that *name* is a slip for."""
+    if len(name) > MAX_NAME_CHARACTERS:
+        return None
+    return next(iter(get_close_matches(name, sorted(KNOWN), n=1, cutoff=NEAR)), None)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -112,13 +206,19 @@ class InvalidAnnotationError(ValueError):
     """A value that cannot be used. The message is the warning's middle: what was expected, what came."""
 
 
-def role_arn(value: str) -> str:
-    """Return *value* if it is the ARN of an IAM role in any partition."""
-    if len(value) > MAX_ROLE_ARN_CHARACTERS or not ROLE_ARN.fullmatch(value):
+def role_arn(value: str, *, account: Account | None = None) -> str:
+    """Return the ARN of the IAM role that *value* is, in any partition.
+
+    Args:
+        value: an ARN or, where there is an *account*, the name of a role in it, with its path or without.
+        account: where such a role is.
+    """
+    arn = value if account is None or value.startswith("arn:") else account.role_arn(value)
+    if len(arn) > MAX_ROLE_ARN_CHARACTERS or not ROLE_ARN.fullmatch(arn):
         raise InvalidAnnotationError(
             f"to an IAM role's ARN such as arn:aws:iam::111122223333:role/name, got {shown(value)}"
         )
-    return value
+    return arn
 
 
 def token_expiration(value: str) -> int:
@@ -144,14 +244,21 @@ def whole_number(value: str) -> int | None:
     return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
-def regional_sts(value: str) -> bool:
+def boolean(value: str) -> bool:
     """Return *value* as Go's strconv.ParseBool reads it."""
     if value not in BOOLEANS:
         raise InvalidAnnotationError(f'to "true" or "false", got {shown(value)}')
     return BOOLEANS[value]
 
 
-def skip_containers(value: str) -> frozenset[str]:
+def region(value: str) -> str:
+    """Return *value* if a region could have that name."""
+    if not REGION.fullmatch(value):
+        raise InvalidAnnotationError(f"to a region such as eu-central-1, got {shown(value)}")
+    return value
+
+
+def containers(value: str) -> frozenset[str]:
     """Return the container names in *value*: the first CSV record that is not empty, each name trimmed."""
     if len(value) > MAX_VALUE_CHARACTERS:
         raise InvalidAnnotationError(f"to at most {MAX_VALUE_CHARACTERS} characters, got {len(value)}")

@@ -1,15 +1,17 @@
 """(pod, ServiceAccount) -> what to do and why. Pure; the webhook and ``irsa inject`` both end here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from app.cluster.objects import ServiceAccount
+from app.cluster.objects import UNANNOTATED, ServiceAccount
 from app.text import shown
-from app.webhook.annotations import Vocabulary
-from app.webhook.identity import Defaults, Identity, identify
+from app.webhook.annotations import BOOLEANS, REQUIRE_IDENTITY, Vocabulary
+from app.webhook.container_credentials import NO_IDENTITIES, Identities
+from app.webhook.identity import Defaults, Identified, Identity, Source, identify, jittered
 from app.webhook.inject import ConflictError, Injection, MalformedPodError, Object, Operation, operations
+from app.webhook.mappings import NO_MAPPINGS, Mappings
 
 MIRROR: Final = "kubernetes.io/config.mirror"
 """On the API's image of a static pod, which may have no projected token (plugin/pkg/admission/serviceaccount)."""
@@ -62,16 +64,28 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do with a pod. It is admitted in any case; `operations` are empty unless the reason is PATCHED."""
+    """What to do with a pod: `operations` are empty unless the reason is PATCHED."""
 
     reason: Reason
     operations: tuple[Operation, ...] = ()
     warnings: tuple[str, ...] = ()
     role_arn: str | None = None
+    """None in container-credentials mode, where the pod does not say it."""
+    source: Source | None = None
+    """Who asked for an identity."""
+    denial: str | None = None
+    """The sentence with which the pod is refused, the remedy first; None where it is admitted."""
 
 
 def decide(
-    subject: Subject, service_account: ServiceAccount | None, *, pod: Callable[[], Object], policy: Policy
+    subject: Subject,
+    service_account: ServiceAccount | None,
+    *,
+    pod: Callable[[], Object],
+    policy: Policy,
+    mappings: Mappings = NO_MAPPINGS,
+    container_credentials: Identities = NO_IDENTITIES,
+    is_required: bool = False,
 ) -> Decision:
     """Return what a pod of *subject* gets.
 
@@ -80,51 +94,178 @@ def decide(
         service_account: that ServiceAccount, or None where nobody knows it.
         pod: gives the whole pod. Called only where it is to be patched, which few are; may raise MalformedPodError.
         policy: the operator's choices.
+        mappings: the operator's map of ServiceAccounts to roles.
+        container_credentials: the ServiceAccounts of container-credentials mode.
+        is_required: whether the pod's namespace wants an identity for each pod. A ServiceAccount may want it too.
     """
     if MIRROR in subject.annotations:
         return Decision(reason=Reason.MIRROR_POD)
+    decision = _decide(
+        subject, service_account, pod=pod, policy=policy, mappings=mappings, container_credentials=container_credentials
+    )
+    if is_required or (service_account is not None and _requires_identity(service_account)):
+        return required(decision, subject, vocabulary=policy.vocabulary)
+    return decision
+
+
+def _decide(
+    subject: Subject,
+    service_account: ServiceAccount | None,
+    *,
+    pod: Callable[[], Object],
+    policy: Policy,
+    mappings: Mappings,
+    container_credentials: Identities,
+) -> Decision:
     if not subject.service_account:
         return Decision(reason=Reason.NO_SERVICE_ACCOUNT)
-    name = shown(f"{subject.namespace}/{subject.service_account}")
-    if service_account is None:
-        return _refusal(
-            Reason.SERVICE_ACCOUNT_NOT_FOUND, f"create the pod again: ServiceAccount {name} is not known yet"
-        )
-    identified = identify(
-        service_account.annotations, subject.annotations, vocabulary=policy.vocabulary, defaults=policy.defaults
+    identified = identify_subject(
+        subject,
+        service_account or UNANNOTATED,
+        policy=policy,
+        mappings=mappings,
+        container_credentials=container_credentials,
     )
-    warnings = tuple(f"{text} (ServiceAccount {name})" for text in identified.warnings)
+    if service_account is None and identified.source is None:
+        return _refusal(Reason.SERVICE_ACCOUNT_NOT_FOUND, f"create the pod again: {_named(subject)} is not known yet")
+    warnings = tuple(f"{text} ({_named(subject)})" for text in identified.warnings)
     if identified.identity is None:
-        reason = Reason.INVALID_ANNOTATION if identified.asked else Reason.NO_ROLE
-        return Decision(reason=reason, warnings=bounded(warnings))
-    return _inject(pod, identified.identity, policy=policy, warnings=warnings)
+        reason = Reason.INVALID_ANNOTATION if identified.source else Reason.NO_ROLE
+        return Decision(reason=reason, warnings=bounded(warnings), source=identified.source)
+    added = _added(pod, identified.identity, policy=policy)
+    if isinstance(added, Decision):
+        return replace(added, warnings=bounded((*added.warnings, *warnings)), source=identified.source)
+    return Decision(
+        reason=Reason.PATCHED if added else Reason.ALREADY_PRESENT,
+        operations=added,
+        warnings=bounded(warnings),
+        role_arn=identified.identity.role_arn or None,
+        source=identified.source,
+    )
 
 
-def _inject(pod: Callable[[], Object], identity: Identity, *, policy: Policy, warnings: tuple[str, ...]) -> Decision:
+def identify_subject(
+    subject: Subject,
+    service_account: ServiceAccount,
+    *,
+    policy: Policy,
+    mappings: Mappings = NO_MAPPINGS,
+    container_credentials: Identities = NO_IDENTITIES,
+) -> Identified:
+    """Return the identity that a pod of *subject* is to get, whatever is in the pod."""
+    name = (subject.namespace, subject.service_account)
+    identified = identify(
+        service_account.annotations,
+        subject.annotations,
+        vocabulary=policy.vocabulary,
+        defaults=policy.defaults,
+        mapping=mappings.find(*name),
+        uses_container_credentials=name in container_credentials,
+    )
+    if identified.identity is None:
+        return identified
+    owner = f"{subject.namespace}/{subject.owner_uid or subject.service_account}"
+    spread = jittered(identified.identity, defaults=policy.defaults, owner=owner)
+    return identified if spread is identified.identity else replace(identified, identity=spread)
+
+
+def _added(pod: Callable[[], Object], identity: Identity, *, policy: Policy) -> tuple[Operation, ...] | Decision:
+    """Return what to add to the pod, or the decision where that cannot be."""
     try:
         added = operations(pod(), identity, injection=policy.injection)
     except MalformedPodError as error:
-        return _refusal(Reason.MALFORMED_POD, str(error), *warnings)
+        return _refusal(Reason.MALFORMED_POD, str(error))
     except ConflictError as error:
-        return _refusal(Reason.CONFLICT, str(error), *warnings)
-    if added is None:
-        return Decision(reason=Reason.ALL_CONTAINERS_SKIPPED, warnings=bounded(warnings))
-    reason = Reason.PATCHED if added else Reason.ALREADY_PRESENT
-    return Decision(reason=reason, operations=tuple(added), warnings=bounded(warnings), role_arn=identity.role_arn)
+        return _refusal(Reason.CONFLICT, str(error))
+    return Decision(reason=Reason.ALL_CONTAINERS_SKIPPED) if added is None else tuple(added)
 
 
-def _refusal(reason: Reason, remedy: str, *warnings: str) -> Decision:
-    return Decision(reason=reason, warnings=bounded((f"{remedy}: nothing was injected", *warnings)))
+ADMITTED: Final = frozenset(
+    {Reason.PATCHED, Reason.ALREADY_PRESENT, Reason.MIRROR_POD, Reason.NOT_A_POD, Reason.NOT_A_CREATION}
+)
+"""Where nothing is refused, whoever wants an identity. What is no creation of a pod is nothing that could have one.
+A mirror pod is made by a kubelet of a pod that runs already and that no apiserver could stop; whoever else makes one
+has a pod that no kubelet runs (pkg/kubelet/kubelet.go, HandlePodAdditions)."""
+
+REMEDIES: Final = {
+    Reason.NO_ROLE: "annotate {service_account} with {role_arn}",
+    Reason.NO_SERVICE_ACCOUNT: "name a ServiceAccount in spec.serviceAccountName",
+    Reason.ALL_CONTAINERS_SKIPPED: "leave one container at least to skip-containers and include-containers",
+    Reason.INTERNAL_ERROR: "try again, and then report it to whoever runs the webhook, whose log says more",
+}
+"""What to do, where no warning says it."""
+
+NOTHING_INJECTED: Final = ": nothing was injected"
+REQUIRED: Final = ": this pod must have an AWS identity and would get none"
+
+
+def required(decision: Decision, subject: Subject | None = None, *, vocabulary: Vocabulary) -> Decision:
+    """Return *decision* on a pod that must have an identity: with a denial where it would get none.
+
+    Args:
+        decision: what was decided.
+        subject: the pod, where it could be read.
+        vocabulary: the names to show.
+    """
+    if decision.reason in ADMITTED:
+        return decision
+    if decision.reason in REMEDIES:
+        whom = _named(subject) if subject else "its ServiceAccount"
+        remedy = REMEDIES[decision.reason].format(service_account=whom, role_arn=vocabulary.key("role-arn"))
+    else:
+        remedy = decision.warnings[0].removesuffix(NOTHING_INJECTED)
+    return replace(decision, denial=_cut(remedy, MAX_WARNING_CHARACTERS - len(REQUIRED)) + REQUIRED)
+
+
+def _requires_identity(service_account: ServiceAccount) -> bool:
+    # What is no boolean counts as true: whoever wrote it wanted it, and is warned.
+    value = service_account.annotations.get(REQUIRE_IDENTITY, "")
+    return bool(value) and BOOLEANS.get(value, True)
+
+
+DEPENDENT: Final = frozenset(
+    {Reason.NO_ROLE, Reason.INVALID_ANNOTATION, Reason.ALL_CONTAINERS_SKIPPED, Reason.CONFLICT}
+)
+"""Where other annotations on the ServiceAccount could make an identity of it."""
+
+
+def needs_confirmation(decision: Decision, subject: Subject, *, is_recent: bool) -> bool:
+    """Return whether a live look at the ServiceAccount could change *decision*, and is worth its time.
+
+    It is where nothing is known of the ServiceAccount. Where it is known, but not as one with a role of its own, it may
+    have been annotated a moment ago. That is likely where a person makes pod and ServiceAccount with one command, so
+    the pod has no controller, and where the ServiceAccount is new; and before a pod is refused there is always time.
+    Every other pod must not wait.
+
+    Args:
+        decision: what was decided by what is known.
+        subject: the pod.
+        is_recent: whether the ServiceAccount was made or changed a short time ago, as far as is known.
+    """
+    if decision.reason is Reason.SERVICE_ACCOUNT_NOT_FOUND:
+        return True
+    if decision.reason not in DEPENDENT and decision.source is not Source.MAPPING:
+        return False
+    return is_recent or not subject.owner_uid or decision.denial is not None
+
+
+def _named(subject: Subject) -> str:
+    return f"ServiceAccount {shown(f'{subject.namespace}/{subject.service_account}')}"
+
+
+def _refusal(reason: Reason, remedy: str) -> Decision:
+    return Decision(reason=reason, warnings=bounded((remedy + NOTHING_INJECTED,)))
 
 
 def bounded(warnings: tuple[str, ...]) -> tuple[str, ...]:
     """Return *warnings*, each cut to what the apiserver shows, and no more of them than a person reads."""
-    return tuple(
-        text if len(text) <= MAX_WARNING_CHARACTERS else text[: MAX_WARNING_CHARACTERS - 1] + "…"
-        for text in warnings[:MAX_WARNINGS]
-    )
+    return tuple(_cut(text, MAX_WARNING_CHARACTERS) for text in warnings[:MAX_WARNINGS])
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def malformed(what: str) -> Decision:
-    """Return the decision on a pod that cannot be read: it is not ours to judge, so it is admitted as it is."""
+    """Return the decision on a pod that cannot be read: it is not ours to judge, so nothing is added to it."""
     return _refusal(Reason.MALFORMED_POD, what)

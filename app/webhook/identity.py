@@ -1,26 +1,42 @@
-"""Annotations and defaults -> the identity that a pod is to get. Pure.
+"""Annotations, mappings and defaults -> the identity that a pod is to get. Pure.
 
-======================  ===================================================
+======================  =================================================================================
 what                    the first of these that is there and usable
-======================  ===================================================
-role_arn                ServiceAccount
-audience                ServiceAccount, default
-sts-regional-endpoints  ServiceAccount, default
-token-expiration        pod, ServiceAccount, default
-skip-containers         pod
-======================  ===================================================
+======================  =================================================================================
+mode and role           container-credentials entry, ServiceAccount's role-arn, mapping
+audience                ServiceAccount, mapping, default; in container-credentials mode its own default
+sts-regional-endpoints  ServiceAccount, mapping, default
+region                  ServiceAccount, mapping; the injection adds the operator's default
+token-expiration        pod, ServiceAccount, mapping, default
+include-containers      pod, ServiceAccount
+skip-containers         pod and ServiceAccount together
+session-name            ServiceAccount, default; nothing in container-credentials mode
+profiles                ServiceAccount; nothing in container-credentials mode
+======================  =================================================================================
+
+A mapping counts only where it names the role, and in container-credentials mode. A role-arn that cannot be used ends
+the search: its writer meant that one, and would hardly notice another.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
 from app.webhook import annotations as parse
-from app.webhook.annotations import InvalidAnnotationError, Place, Vocabulary
+from app.webhook import profiles
+from app.webhook.accounts import Account
+from app.webhook.annotations import MIN_TOKEN_EXPIRATION, REQUIRE_IDENTITY, InvalidAnnotationError, Place, Vocabulary
+from app.webhook.mappings import MappedRole
 from app.webhook.profiles import Profile
 
 T = TypeVar("T")
+
+ENDPOINT_EXPIRATION: Final = 86_400
+ENDPOINT_JITTER: Final = 1 / 12
+"""In container-credentials mode the AWS webhook makes of 86400 seconds 79200 to 86400, and of nothing else anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +45,13 @@ class Defaults:
 
     audience: str = "sts.amazonaws.com"
     token_expiration: int = 86_400
+    token_expiration_jitter: float = 0.0
+    """By what part of itself an expiration is shortened at most."""
     regional_sts: bool = True
+    has_session_name: bool = False
+    container_credentials_audience: str = "pods.eks.amazonaws.com"
+    account: Account | None = None
+    """Where roles are that are given by a bare name."""
 
 
 class Mode(StrEnum):
@@ -39,6 +61,15 @@ class Mode(StrEnum):
     """It asks STS (AssumeRoleWithWebIdentity)."""
     CONTAINER_CREDENTIALS = "container_credentials"
     """It asks a local endpoint, as with EKS Pod Identity; the role is not in the pod."""
+
+
+class Source(StrEnum):
+    """Who says that a pod is to get an identity."""
+
+    ANNOTATION = "annotation"
+    """Its ServiceAccount's role-arn."""
+    MAPPING = "mapping"
+    CONTAINER_CREDENTIALS = "container_credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,52 +97,146 @@ class Identified:
     """The outcome: an identity or none, and what the people who wrote the annotations should know."""
 
     identity: Identity | None
-    asked: bool
-    """Whether a role was asked for; with no identity that means that its ARN cannot be used."""
+    source: Source | None
+    """Who asked for one; where there is none all the same, what they say cannot be used, and the first warning says
+    so."""
     warnings: tuple[str, ...] = ()
 
 
 def identify(
-    service_account: Mapping[str, str], pod: Mapping[str, str], *, vocabulary: Vocabulary, defaults: Defaults
+    service_account: Mapping[str, str],
+    pod: Mapping[str, str],
+    *,
+    vocabulary: Vocabulary,
+    defaults: Defaults,
+    mapping: MappedRole | None = None,
+    uses_container_credentials: bool = False,
 ) -> Identified:
-    """Return the identity asked for by the annotations of a *service_account* for a *pod* of its own.
+    """Return the identity that a *pod* gets by its annotations and those of its *service_account*.
 
     A value that cannot be used counts as absent and is warned of, a role ARN excepted: without it there is no
     identity.
+
+    Args:
+        service_account: its annotations.
+        pod: its annotations.
+        vocabulary: the annotations' names.
+        defaults: what holds where they say nothing.
+        mapping: the entry for that ServiceAccount.
+        uses_container_credentials: whether that ServiceAccount is one of container-credentials mode.
     """
     warnings = vocabulary.slips(pod, "pod")
-    if not service_account:  # of most pods nothing else is asked
-        return Identified(identity=None, asked=False, warnings=tuple(warnings))
+    if not (service_account or mapping or uses_container_credentials):  # of most pods nothing else is asked
+        return Identified(identity=None, source=None, warnings=tuple(warnings))
     warnings += vocabulary.slips(service_account, "ServiceAccount")
+    reader = _Reader(vocabulary=vocabulary, pod=pod, service_account=service_account, warnings=warnings)
+    reader.value("ServiceAccount", REQUIRE_IDENTITY, parse.boolean)
+    if uses_container_credentials:
+        identity = reader.container_credentials(mapping or NOBODY, defaults)
+        return Identified(identity=identity, source=Source.CONTAINER_CREDENTIALS, warnings=tuple(warnings))
+    if service_account.get(vocabulary.key("role-arn")):
+        role_arn = reader.on_service_account("role-arn", partial(parse.role_arn, account=defaults.account))
+        if role_arn is None:
+            return Identified(identity=None, source=Source.ANNOTATION, warnings=(warnings[-1], *warnings[:-1]))
+        # The mapping is for nothing then, as in the AWS webhook: whoever wrote the one may not know of the other.
+        identity = reader.web_identity(MappedRole(role_arn=role_arn), defaults)
+        return Identified(identity=identity, source=Source.ANNOTATION, warnings=tuple(warnings))
+    if mapping is not None:
+        identity = reader.web_identity(mapping, defaults)
+        return Identified(identity=identity, source=Source.MAPPING, warnings=tuple(warnings))
+    return Identified(identity=None, source=None, warnings=tuple(warnings))
 
-    def read(source: Mapping[str, str], place: Place, name: str, parser: Callable[[str], T]) -> T | None:
-        value = source.get(vocabulary.key(name))
+
+def jittered(identity: Identity, *, defaults: Defaults, owner: str) -> Identity:
+    """Return *identity* with an expiration that pods of another *owner* do not have, those of the same one do.
+
+    Else all tokens of a cluster that came up at once are renewed at once. An owner's pods stay equal to each other.
+    """
+    is_endpoint = identity.mode is Mode.CONTAINER_CREDENTIALS
+    part = defaults.token_expiration_jitter
+    if is_endpoint:
+        part = ENDPOINT_JITTER if identity.token_expiration == ENDPOINT_EXPIRATION else 0.0
+    if not part:
+        return identity
+    draw = int.from_bytes(hashlib.sha256(owner.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
+    shortened = identity.token_expiration - round(identity.token_expiration * part * draw)
+    return replace(identity, token_expiration=max(shortened, MIN_TOKEN_EXPIRATION))
+
+
+NOBODY: Final = MappedRole(role_arn="")
+"""In container-credentials mode the role is not in the pod, and mostly in no mapping either."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """Reads annotations, and collects warnings of those that cannot be used."""
+
+    vocabulary: Vocabulary
+    pod: Mapping[str, str]
+    service_account: Mapping[str, str]
+    warnings: list[str]
+
+    def value(self, place: Place, key: str, parser: Callable[[str], T]) -> T | None:
+        value = (self.pod if place == "pod" else self.service_account).get(key)
         if not value:
             return None
         try:
             return parser(value)
         except InvalidAnnotationError as error:
-            warnings.append(f"set {vocabulary.key(name)} on the {place} {error}")
+            self.warnings.append(f"set {key} on the {place} {error}")
             return None
 
-    def expiration(source: Mapping[str, str], place: Place) -> int | None:
-        value = read(source, place, "token-expiration", parse.token_expiration)
+    def on_service_account(self, name: str, parser: Callable[[str], T]) -> T | None:
+        return self.value("ServiceAccount", self.vocabulary.key(name), parser)
+
+    def web_identity(self, role: MappedRole, defaults: Defaults) -> Identity:
+        key = self.vocabulary.key
+        regional = self.on_service_account("sts-regional-endpoints", parse.boolean)
+        on_pod, on_service_account = self._expiration("pod"), self._expiration("ServiceAccount")
+        skipped, included = self._containers("skip-containers"), self._containers("include-containers")
+        session_name = self.on_service_account("session-name", parse.boolean)
+        role_arn = partial(parse.role_arn, account=defaults.account)
+        further = self.on_service_account("profiles", partial(profiles.parse, role_arn=role_arn))
+        return Identity(
+            role_arn=role.role_arn,
+            audience=self.service_account.get(key("audience")) or role.audience or defaults.audience,
+            token_expiration=on_pod or on_service_account or role.token_expiration or defaults.token_expiration,
+            regional_sts=_first(regional, role.regional_sts, default=defaults.regional_sts),
+            region=self.on_service_account("region", parse.region) or role.region,
+            skip_containers=frozenset().union(*skipped),
+            include_containers=next(iter(included), None),
+            has_session_name=_first(session_name, default=defaults.has_session_name),
+            profiles=further or (),
+        )
+
+    def container_credentials(self, role: MappedRole, defaults: Defaults) -> Identity:
+        """Return the identity where an endpoint on the node gives the credentials: it names role and session."""
+        identity = self.web_identity(role, defaults)
+        if identity.profiles:
+            key = self.vocabulary.key("profiles")
+            self.warnings.append(f"remove {key} from the ServiceAccount: with container credentials it is ignored")
+        return replace(
+            identity,
+            mode=Mode.CONTAINER_CREDENTIALS,
+            role_arn="",
+            audience=defaults.container_credentials_audience,
+            has_session_name=False,
+            profiles=(),
+        )
+
+    def _expiration(self, place: Place) -> int | None:
+        key = self.vocabulary.key("token-expiration")
+        value = self.value(place, key, parse.token_expiration)
         if value is None:
-            value = parse.clamped_token_expiration(source.get(vocabulary.key("token-expiration"), ""))
+            value = parse.clamped_token_expiration((self.pod if place == "pod" else self.service_account).get(key, ""))
         return value
 
-    asked = bool(service_account.get(vocabulary.key("role-arn")))
-    role_arn = read(service_account, "ServiceAccount", "role-arn", parse.role_arn)
-    if role_arn is None:
-        return Identified(identity=None, asked=asked, warnings=tuple(warnings))
-    regional = read(service_account, "ServiceAccount", "sts-regional-endpoints", parse.regional_sts)
-    on_pod = expiration(pod, "pod")
-    on_service_account = expiration(service_account, "ServiceAccount")
-    identity = Identity(
-        role_arn=role_arn,
-        audience=service_account.get(vocabulary.key("audience")) or defaults.audience,
-        token_expiration=on_pod or on_service_account or defaults.token_expiration,
-        regional_sts=defaults.regional_sts if regional is None else regional,
-        skip_containers=read(pod, "pod", "skip-containers", parse.skip_containers) or frozenset(),
-    )
-    return Identified(identity=identity, asked=True, warnings=tuple(warnings))
+    def _containers(self, name: str) -> list[frozenset[str]]:
+        """Return the lists that are there, the pod's first."""
+        places: tuple[Place, ...] = ("pod", "ServiceAccount")
+        found = [self.value(place, self.vocabulary.key(name), parse.containers) for place in places]
+        return [names for names in found if names]
+
+
+def _first(*values: bool | None, default: bool) -> bool:
+    return next((value for value in values if value is not None), default)

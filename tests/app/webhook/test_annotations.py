@@ -3,12 +3,14 @@ import time
 import pytest
 
 from app.webhook.annotations import (
+    KNOWN,
     InvalidAnnotationError,
+    Place,
     Vocabulary,
+    boolean,
     clamped_token_expiration,
-    regional_sts,
+    containers,
     role_arn,
-    skip_containers,
     token_expiration,
 )
 
@@ -79,18 +81,18 @@ def test_token_expiration_out_of_range_is_an_error_and_clamped_where_it_is_a_num
 
 @pytest.mark.parametrize("value", ["1", "t", "T", "TRUE", "true", "True"])
 def test_what_go_takes_for_true_is_true(value: str) -> None:
-    assert regional_sts(value) is True
+    assert boolean(value) is True
 
 
 @pytest.mark.parametrize("value", ["0", "f", "F", "FALSE", "false", "False"])
 def test_what_go_takes_for_false_is_false(value: str) -> None:
-    assert regional_sts(value) is False
+    assert boolean(value) is False
 
 
 @pytest.mark.parametrize("value", ["yes", "tRUE", "", "on"])
 def test_what_go_takes_for_neither_is_refused(value: str) -> None:
     with pytest.raises(InvalidAnnotationError, match=r'^to "true" or "false", got'):
-        regional_sts(value)
+        boolean(value)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +108,13 @@ def test_what_go_takes_for_neither_is_refused(value: str) -> None:
     ],
 )
 def test_skip_containers_are_the_trimmed_names_of_one_csv_record(value: str, names: set[str]) -> None:
-    assert skip_containers(value) == names
+    assert containers(value) == names
 
 
 @pytest.mark.parametrize("value", ['"a', '"a"b', "a" * 4097])
 def test_skip_containers_that_are_no_csv_or_endless_are_refused(value: str) -> None:
     with pytest.raises(InvalidAnnotationError):
-        skip_containers(value)
+        containers(value)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +138,7 @@ def test_slips_are_answered_with_what_to_write() -> None:
         "eks.amazon.com/role-arn": "x",
         "eks.amazonaws.com/audiense": "x",
         "eks.amazonaws.com/skip-containers": "x",
+        "eks.amazonaws.com/rolls": "x",
         "eks.amazonaws.com/compute-type": "x",
         "example.com/role-arn": "x",
         "eks.amazonaws.com/role-arn": "x",
@@ -143,12 +146,67 @@ def test_slips_are_answered_with_what_to_write() -> None:
 
     assert Vocabulary().slips(annotations, "ServiceAccount") == [
         'write eks.amazonaws.com/role-arn instead of "eks.amazon.com/role-arn" on the ServiceAccount: it is ignored',
-        (
-            'remove "eks.amazonaws.com/audiense" from the ServiceAccount or mend its name, known are role-arn,'
-            " audience, sts-regional-endpoints, token-expiration: it is ignored"
-        ),
-        "move eks.amazonaws.com/skip-containers to the pod: on the ServiceAccount it is ignored",
+        'write eks.amazonaws.com/audience instead of "eks.amazonaws.com/audiense" on the ServiceAccount: it is ignored',
+        ('remove "eks.amazonaws.com/rolls" from the ServiceAccount: there is no such annotation'),
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "place", "slip"),
+    [
+        ("irsa/require-identity", "ServiceAccount", None),
+        (
+            "irsa/require-identity",
+            "pod",
+            "move irsa/require-identity to the ServiceAccount: on the pod it is ignored",
+        ),
+        (
+            "irsa/require-identty",
+            "ServiceAccount",
+            (
+                'write irsa/require-identity instead of "irsa/require-identty" on the ServiceAccount or remove it:'
+                " it is ignored"
+            ),
+        ),
+        ("irsa/aws-config", "pod", None),
+        (
+            "eks.amazonaws.com/role-arn",
+            "pod",
+            "move eks.amazonaws.com/role-arn to the ServiceAccount: on the pod it is ignored",
+        ),
+        ("eks.amazonaws.com/skip-containers", "ServiceAccount", None),
+        ("eks.amazonaws.com/include-containers", "ServiceAccount", None),
+        ("eks.amazonaws.com/include-containers", "pod", None),
+        ("eks.amazonaws.com/region", "ServiceAccount", None),
+        (
+            "eks.amazonaws.com/regions",
+            "ServiceAccount",
+            (
+                'write eks.amazonaws.com/region instead of "eks.amazonaws.com/regions" on the ServiceAccount:'
+                " it is ignored"
+            ),
+        ),
+    ],
+)
+def test_place_and_name_of_a_key_are_checked(key: str, place: Place, slip: str | None) -> None:
+    assert Vocabulary().slips({key: "true"}, place) == ([slip] if slip else [])
+
+
+def test_prefix_of_our_own_reads_all_names_under_it() -> None:
+    vocabulary = Vocabulary("irsa")
+    keys = ["irsa/role-arn", "irsa/require-identity"]
+
+    assert vocabulary.slips(dict.fromkeys(keys, ""), "ServiceAccount") == []
+    assert vocabulary.slips({"irsa/aws-config": ""}, "pod") == []
+    assert all(map(vocabulary.is_known, keys))
+
+
+def test_every_warning_of_a_slip_is_shown_whole() -> None:
+    longest = max(KNOWN, key=len)
+    annotations = {f"eks.amazonaws.com/{longest}{'é' * 44}": "", f"eks.amazonaws.co/{longest}": ""}
+
+    for text in Vocabulary().slips(annotations, "ServiceAccount"):
+        assert len(text) + len(' (ServiceAccount "")') + 80 <= 256
 
 
 def test_thousands_of_near_misses_cost_little_and_three_are_told() -> None:
@@ -165,8 +223,5 @@ def test_thousands_of_near_misses_cost_little_and_three_are_told() -> None:
 
 def test_control_characters_in_an_annotation_come_out_escaped() -> None:
     assert Vocabulary().slips({"eks.amazonaws.com/\x1b[31mred": ""}, "pod") == [
-        (
-            r'remove "eks.amazonaws.com/\x1b[31mred" from the pod or mend its name, known are token-expiration,'
-            " skip-containers: it is ignored"
-        )
+        r'remove "eks.amazonaws.com/\x1b[31mred" from the pod: there is no such annotation'
     ]

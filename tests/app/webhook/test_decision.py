@@ -3,9 +3,9 @@ import pytest
 from app.cluster.objects import ServiceAccount
 from app.webhook.annotations import Vocabulary
 from app.webhook.decision import Decision, Policy, Reason, Subject, decide
-from app.webhook.identity import Defaults, Identified, Identity, identify
+from app.webhook.identity import Defaults, Identified, Identity, Source, identify
 from app.webhook.inject import Object
-from tests.builders import BARE, ENV, MOUNT, ROLE_ARN, VOLUME, annotated, container, pod
+from tests.builders import BARE, ENV, MOUNT, MOUNT_PATH, ROLE_ARN, VOLUME, annotated, container, pod
 
 PREFIX = "eks.amazonaws.com/"
 
@@ -18,7 +18,7 @@ def identified(service_account: ServiceAccount, **pod_annotations: str) -> Ident
 def test_role_alone_takes_everything_else_from_the_defaults() -> None:
     assert identified(annotated()) == Identified(
         identity=Identity(role_arn=ROLE_ARN, audience="sts.amazonaws.com", token_expiration=86_400, regional_sts=True),
-        asked=True,
+        source=Source.ANNOTATION,
     )
 
 
@@ -33,7 +33,7 @@ def test_every_annotation_is_heard() -> None:
             regional_sts=False,
             skip_containers=frozenset({"a", "b"}),
         ),
-        asked=True,
+        source=Source.ANNOTATION,
     )
 
 
@@ -68,7 +68,7 @@ def test_unusable_values_are_warned_of_with_annotation_problem_and_fix() -> None
 def test_malformed_role_arn_gives_no_identity() -> None:
     assert identified(annotated(role_arn="shop")) == Identified(
         identity=None,
-        asked=True,
+        source=Source.ANNOTATION,
         warnings=(
             (
                 f"set {PREFIX}role-arn on the ServiceAccount to an IAM role's ARN such as"
@@ -79,7 +79,7 @@ def test_malformed_role_arn_gives_no_identity() -> None:
 
 
 def test_empty_role_arn_asks_for_nothing() -> None:
-    assert identified(annotated(role_arn="")) == Identified(identity=None, asked=False)
+    assert identified(annotated(role_arn="")) == Identified(identity=None, source=None)
 
 
 def test_other_prefix_reads_other_annotations() -> None:
@@ -121,6 +121,7 @@ def test_pod_of_an_annotated_service_account_is_patched() -> None:
             {"op": "add", "path": "/spec/containers/0/volumeMounts", "value": [MOUNT]},
         ),
         role_arn=ROLE_ARN,
+        source=Source.ANNOTATION,
     )
 
 
@@ -148,24 +149,27 @@ def test_pod_without_a_service_account_is_left_alone() -> None:
 def test_pod_that_has_it_all_is_left_alone() -> None:
     before = pod(container(env=ENV, volumeMounts=[MOUNT]), volumes=[VOLUME])
 
-    assert decided(annotated(), before) == Decision(reason=Reason.ALREADY_PRESENT, role_arn=ROLE_ARN)
+    assert decided(annotated(), before) == Decision(
+        reason=Reason.ALREADY_PRESENT, role_arn=ROLE_ARN, source=Source.ANNOTATION
+    )
 
 
 def test_skipping_every_container_is_its_own_reason() -> None:
     assert decided(annotated(), annotations={PREFIX + "skip-containers": "app"}) == Decision(
-        reason=Reason.ALL_CONTAINERS_SKIPPED
+        reason=Reason.ALL_CONTAINERS_SKIPPED, source=Source.ANNOTATION
     )
 
 
+CONFLICTING = pod(container(volumeMounts=[{"name": "x", "mountPath": MOUNT_PATH}]))
+
+
 def test_conflict_injects_nothing_and_names_the_remedy_first() -> None:
-    assert decided(annotated(), pod(volumes=[{"name": "aws-iam-token", "emptyDir": {}}])) == Decision(
+    assert decided(annotated(), CONFLICTING) == Decision(
         reason=Reason.CONFLICT,
         warnings=(
-            (
-                'rename volume aws-iam-token: it is no projected token for audience "sts.amazonaws.com":'
-                " nothing was injected"
-            ),
+            (f'mount volume "x" of container "app" elsewhere: {MOUNT_PATH} is for the token: nothing was injected'),
         ),
+        source=Source.ANNOTATION,
     )
 
 
@@ -191,9 +195,9 @@ def test_role_annotation_on_the_pod_is_sent_to_the_service_account() -> None:
 
 
 def test_control_characters_of_strangers_come_out_escaped() -> None:
-    hostile = annotated(audience="\x1b[31m\nforged")
+    hostile = annotated(region="\x1b[31m\nforged")
 
-    decision = decided(hostile, pod(volumes=[{"name": "aws-iam-token", "emptyDir": {}}]), name="a\x1b[0m")
+    decision = decided(hostile, name="a\x1b[0m")
     unknown = decided(None, name="a\nforged")
 
     assert all(text.isprintable() for text in decision.warnings + unknown.warnings)
