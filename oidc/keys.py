@@ -7,6 +7,7 @@ because a key that silently misses from the JWKS is found out by failing pods.
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
+from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
 
 from oidc.errors import KeyFileError
@@ -162,6 +164,26 @@ def parse(pem: bytes, source: str) -> tuple[PublicKey | SigningKey, ...]:
         got = "no key in it" if blocks else "no PEM block" if pem.strip() else "an empty file"
         raise KeyFileError(f"{source}: expected RSA or EC keys in PEM, got {got}")
     return keys
+
+
+def parse_jwks(document: bytes, source: str) -> tuple[PublicKey, ...]:
+    """Return the keys of a JWKS (RFC 7517, 5), such as kube-apiserver serves at ``/openid/v1/jwks``; at least one.
+
+    Args:
+        document: the JWKS, in JSON.
+        source: what messages call it.
+
+    Raises:
+        KeyFileError: it is no JWKS, or has a key that kube-apiserver would not sign with.
+    """
+    try:
+        keys = [JWK(**members).export_to_pem() for members in json.loads(document)["keys"]]
+    except (ValueError, LookupError, TypeError, JWException) as error:
+        raise KeyFileError(f"{source}: expected a JWKS with public keys, got something else") from error
+    found = tuple(key for pem in keys for key in parse(pem, source))
+    if not found:
+        raise KeyFileError(f"{source}: expected a JWKS with public keys, got one without")
+    return tuple(key.public_key if isinstance(key, SigningKey) else key for key in found)
 
 
 def _parse_block(block: bytes, label: str, source: str) -> PublicKey | SigningKey:

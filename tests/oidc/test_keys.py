@@ -1,3 +1,4 @@
+import json
 import pickle
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from oidc.errors import KeyFileError
-from oidc.keys import KeyType, PublicKey, SigningKey, generate, parse
+from oidc.keys import KeyType, PublicKey, SigningKey, generate, parse, parse_jwks
 from tests.oidc.keys_for_tests import (
     KEY_TYPES,
     KUBERNETES_KID,
@@ -229,3 +230,30 @@ def test_what_kubernetes_cannot_sign_with_is_refused(pem: Callable[[], bytes], m
 def test_one_bad_block_among_good_ones_is_refused() -> None:
     with pytest.raises(KeyFileError, match="got Ed25519"):
         parse(KUBERNETES_PEM + ed25519_public(), "sa.pub")
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_key_survives_its_own_jwks(key_type: KeyType) -> None:
+    key = signing_key(key_type).public_key
+
+    assert parse_jwks(json.dumps({"keys": [key.jwk()]}).encode(), "keys") == (key,)
+
+
+def test_private_members_of_a_jwks_are_not_kept() -> None:
+    private = signing_key("p-256")
+    document = json.dumps({"keys": [private.jwk.export_private(as_dict=True)]}).encode()
+
+    assert parse_jwks(document, "keys") == (private.public_key,)
+
+
+@pytest.mark.parametrize(
+    "document", [b"", b"<html>", b"[]", b'{"keys": 1}', b'{"keys": [{"kty": "oct", "k": "eA"}]}', b'{"keys": [{}]}']
+)
+def test_what_is_no_jwks_is_refused(document: bytes) -> None:
+    with pytest.raises(KeyFileError, match=r"^keys: expected a JWKS with public keys, got something else$"):
+        parse_jwks(document, "keys")
+
+
+def test_a_jwks_without_keys_is_refused() -> None:
+    with pytest.raises(KeyFileError, match=r"^keys: expected a JWKS with public keys, got one without$"):
+        parse_jwks(b'{"keys": []}', "keys")
