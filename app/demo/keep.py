@@ -2,11 +2,31 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from app.demo.steps import Running
+from app.demo.certificates import Certificates
+from app.demo.servers import Addresses
 
 IDENTITY: str = 'import boto3; print(boto3.client("sts").get_caller_identity()["Arn"])'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What there is to talk to after all steps.
+
+    Attributes:
+        addresses: of the servers.
+        certificates: whom to trust.
+        environment: the pod's variables, on this machine's paths.
+        review: file with the AdmissionReview that the pod came in.
+    """
+
+    addresses: Addresses
+    certificates: Certificates
+    environment: Mapping[str, str]
+    review: Path
 
 
 def instructions(running: Running, folder: Path) -> str:

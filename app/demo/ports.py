@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1 that nobody else gets until our servers listen on them."""
+"""Ports that nobody else gets until our servers listen on them."""
 
 import socket
 import sys
@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 
 
 @contextmanager
-def reserved(number: int) -> Iterator[list[int]]:
-    """Yield so many free ports; start the servers and see them listen while this is open.
+def reserved(number: int, *, host: str = "127.0.0.1") -> Iterator[list[int]]:
+    """Yield so many free ports of *host*; start the servers and see them listen while this is open.
 
     An issuer's URL has its port in it, and so have the files of who trusts it: the ports must be known first. On Linux
     a socket that is bound with SO_REUSEADDR, and never listens, keeps a port from everybody who asks for any free one,
@@ -19,7 +19,7 @@ def reserved(number: int) -> Iterator[list[int]]:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for each in sockets:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            each.bind(("127.0.0.1", 0))
+            each.bind((host, 0))
         ports = [int(each.getsockname()[1]) for each in sockets]
         if sys.platform != "linux":
             stack.close()

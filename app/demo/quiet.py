@@ -3,12 +3,9 @@
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from app.demo.keep import instructions
 from app.demo.program import Answer
-from app.demo.steps import Running
 from app.demo.story import Refusal, Report, Step
 from app.demo.text import plain
 
@@ -30,6 +27,9 @@ class Quiet:
     def injected(self, operations: Sequence[Object]) -> None:
         """Say nothing."""
 
+    def rows(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Say nothing."""
+
     def answered(self, answer: Answer) -> None:
         """Say nothing."""
 
@@ -40,10 +40,10 @@ class Quiet:
         """Print the last lines of a process, for a person who reads the log of the program."""
         print(f"the last lines of {process}:", plain("\n".join(lines)), sep="\n", file=sys.stderr)
 
-    def kept(self, running: Running, report: Report, folder: Path) -> None:
+    def kept(self, instructions: str, report: Report) -> None:
         """Print the report now: who reads it will stop us by a signal."""
         self._print(report)
-        print(instructions(running, folder), file=sys.stderr, flush=True)
+        print(instructions, file=sys.stderr, flush=True)
 
     def finish(self, report: Report) -> None:
         """Print the report, once."""

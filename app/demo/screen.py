@@ -1,7 +1,6 @@
 """The demo for people: one line a step, and in between what is worth seeing."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -10,10 +9,8 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from app.demo.keep import instructions
 from app.demo.pods import added
 from app.demo.program import Answer
-from app.demo.steps import Running
 from app.demo.story import Refusal, Report, Step
 from app.demo.text import plain
 
@@ -67,11 +64,11 @@ class Screen:
 
     def injected(self, operations: Sequence[Object]) -> None:
         """Print what the webhook added to the pod."""
-        self._rows([row for operation in operations for row in added(operation)])
+        self.rows([row for operation in operations for row in added(operation)])
 
     def answered(self, answer: Answer) -> None:
         """Print who the pod was, and what it did in S3."""
-        self._rows([*answer.identity.items(), ("S3", f"wrote {answer.object}, read {answer.content!r}")])
+        self.rows([*answer.identity.items(), ("S3", f"wrote {answer.object}, read {answer.content!r}")])
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
         """Print what each of the pods was told."""
@@ -84,11 +81,11 @@ class Screen:
         self._indented(Text(f"the last lines of {process}:"))
         self._indented(Text(plain("\n".join(lines)), "dim"), by=2 * INDENT)
 
-    def kept(self, running: Running, report: Report, folder: Path) -> None:
+    def kept(self, instructions: str, report: Report) -> None:
         """Print how to talk to what keeps running."""
         del report
         self._print(Text())
-        self._console.print(instructions(running, folder), soft_wrap=True, markup=False, highlight=False)
+        self._console.print(instructions, soft_wrap=True, markup=False, highlight=False)
 
     def finish(self, report: Report) -> None:
         """Print how it ended."""
@@ -101,7 +98,7 @@ class Screen:
             self._status.stop()
             self._status = None
 
-    def _rows(self, rows: Sequence[tuple[str, str]]) -> None:
+    def rows(self, rows: Sequence[tuple[str, str]]) -> None:
         """Print names and values in two columns; a value that would not fit goes below its name, in one piece."""
         width = max(len(name) for name, _ in rows)
         for name, value in rows:

@@ -9,7 +9,7 @@ import base64
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
@@ -36,7 +36,8 @@ class Trust:
     """What the STS and S3 are to believe and to allow.
 
     Attributes:
-        issuer: URL of the issuer.
+        issuer: URL of the issuer, as it stands in tokens.
+        jwks_url: where its JWKS is; empty where its discovery document says so.
         ca: PEM file of the CA that signed the issuer's certificate.
         audience: the one audience that tokens must have.
         role_arn: the role.
@@ -50,11 +51,16 @@ class Trust:
     role_arn: str
     subject: str
     bucket: str
+    jwks_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Each part has an HTTP port and a gRPC port, which would be the first plus 10,000 if we did not say."""
+    """Each part has an HTTP port and a gRPC port, which would be the first plus 10,000 if we did not say.
+
+    Attributes:
+        host: address of STS and S3. The other parts ask nobody who he is, and stay on 127.0.0.1.
+    """
 
     master: int
     master_grpc: int
@@ -64,11 +70,12 @@ class Ports:
     filer_grpc: int
     s3: int
     s3_grpc: int
+    host: str = field(default="127.0.0.1", kw_only=True)
 
     @property
     def endpoint(self) -> str:
         """Return the URL of both STS and S3, for AWS_ENDPOINT_URL."""
-        return f"http://127.0.0.1:{self.s3}"
+        return f"http://{self.host}:{self.s3}"
 
 
 def find_binary(*, beside: Path = Path(sys.executable), distribution: str = DISTRIBUTION) -> Path:
@@ -108,7 +115,8 @@ def iam_document(trust: Trust, *, signing_key: bytes) -> Document:
                 "name": PROVIDER,
                 "type": "oidc",
                 "enabled": True,
-                "config": {"issuer": trust.issuer, "clientIds": [trust.audience], "tlsCaCert": str(trust.ca)},
+                "config": {"issuer": trust.issuer, "clientIds": [trust.audience], "tlsCaCert": str(trust.ca)}
+                | ({"jwksUri": trust.jwks_url} if trust.jwks_url else {}),
             }
         ],
         "policy": {"defaultEffect": "Deny", "storeType": "memory"},
@@ -172,6 +180,7 @@ def command(weed: Path, folder: Path, ports: Ports) -> list[str]:
         f"-filer.port.grpc={ports.filer_grpc}",
         f"-filer.localSocket={folder}/filer.sock",
         "-s3",
+        f"-s3.ip.bind={ports.host}",
         f"-s3.port={ports.s3}",
         f"-s3.port.grpc={ports.s3_grpc}",
         "-s3.port.iceberg=0",
@@ -225,6 +234,11 @@ class SeaweedFS:
             leftovers=leftovers(ports),
         )
         return cls(process, ports)
+
+    @property
+    def endpoint(self) -> str:
+        """Return the URL of both STS and S3."""
+        return self._ports.endpoint
 
     def is_ready(self) -> bool:
         """Return whether STS and S3 answer and there is a place to store objects."""

@@ -142,7 +142,7 @@ def _issuer_flags(setting: Setting) -> list[str]:
     issuer = setting.addresses.issuer.url
     return [
         *("issuer", "serve", "--issuer", issuer, "--public-key", str(setting.public_key)),
-        *_listen_flags(issuer, setting.certificates),
+        *listen_flags(issuer, setting.certificates),
     ]
 
 
@@ -150,11 +150,12 @@ def _webhook_flags(setting: Setting) -> list[str]:
     return [
         *("webhook", "--service-accounts", str(examples.FOLDER)),
         *("--aws-default-region", REGION, "--env", f"AWS_ENDPOINT_URL={setting.addresses.seaweedfs.endpoint}"),
-        *_listen_flags(setting.addresses.webhook, setting.certificates),
+        *listen_flags(setting.addresses.webhook, setting.certificates),
     ]
 
 
-def _listen_flags(url: str, certificates: Certificates) -> list[str]:
+def listen_flags(url: str, certificates: Certificates) -> list[str]:
+    """Return the flags of a server of ours that is to answer at *url*."""
     return [
         *("--host", "127.0.0.1", "--port", str(urlsplit(url).port)),
         *("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key)),

@@ -14,6 +14,7 @@ from app.demo.certificates import Certificates
 from app.demo.examples import Examples
 from app.demo.fetch import fetch
 from app.demo.files import write_private
+from app.demo.keep import Running, instructions
 from app.demo.processes import Process, ProcessError, Processes, wait
 from app.demo.servers import Addresses, Setting
 from app.demo.story import Story
@@ -28,23 +29,6 @@ Object = dict[str, Any]
 
 NAME_CHARACTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 """What kube-apiserver ends a generated name with (apimachinery, util/rand): no vowels, no words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """What there is to talk to after all steps.
-
-    Attributes:
-        addresses: of the servers.
-        certificates: whom to trust.
-        environment: the pod's variables, on this machine's paths.
-        review: file with the AdmissionReview that the pod came in.
-    """
-
-    addresses: Addresses
-    certificates: Certificates
-    environment: Mapping[str, str]
-    review: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +47,8 @@ class Steps:
     folder: Path
     weed: Path
 
-    def run(self) -> Running:
-        """Run all of them.
+    def run(self) -> str:
+        """Run all of them, and return how to talk to what there is then.
 
         Raises:
             IrsaError: one did not do what it should; the story has which.
@@ -78,7 +62,11 @@ class Steps:
         api = TokenApi(issuer=where.issuer, key=key)
         environment = self._run_pod(application, pod, api)
         self._run_refusals(application, pod, without_role, api=api)
-        return Running(addresses=where, certificates=serving, environment=environment, review=self._review_file)
+        running = Running(addresses=where, certificates=serving, environment=environment, review=self._review_file)
+        return instructions(running, self.folder)
+
+    def remove(self) -> None:
+        """Remove nothing: all of it is in the folder, or a process."""
 
     def _read_examples(self) -> Examples:
         with self.story.step("manifests", "Read the manifests of an application") as note:

@@ -106,6 +106,9 @@ class Audience(Protocol):
     def injected(self, operations: Sequence[Object]) -> None:
         """See what the webhook added to the pod."""
 
+    def rows(self, rows: Sequence[tuple[str, str]]) -> None:
+        """See names and values of a pod."""
+
     def answered(self, answer: Answer) -> None:
         """See what the program in the pod printed."""
 

@@ -68,6 +68,9 @@ class Listener:
     def injected(self, operations: Sequence[Object]) -> None:
         """Forget it."""
 
+    def rows(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Forget it."""
+
     def answered(self, answer: Answer) -> None:
         """Forget it."""
 
@@ -78,5 +81,5 @@ class Listener:
         """Remember it."""
         self.blame[process] = lines
 
-    def kept(self, running: object, report: Report, folder: object) -> None:
+    def kept(self, instructions: str, report: Report) -> None:
         """Forget it."""

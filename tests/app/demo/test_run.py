@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.demo.run import run
+from app.demo.steps import Steps
 from tests.app.demo.objects_for_tests import Listener
 
 
@@ -15,7 +16,13 @@ def test_a_server_that_ends_fails_the_demo_by_name_and_nothing_stays(
     listener = Listener()
 
     # Python takes the flags of SeaweedFS for none of its own.
-    report = run(listener, weed=Path(sys.executable), keep=True)
+    report = run(
+        listener,
+        lambda story, processes, folder: Steps(
+            story=story, processes=processes, folder=folder, weed=Path(sys.executable)
+        ),
+        keep=True,
+    )
 
     assert [(step.name, step.ok) for step in report.steps[-2:]] == [("servers", False), ("stop", True)]
     assert report.steps[-2].detail == "seaweedfs: expected it to be ready, got its end with status 2"
