@@ -171,12 +171,12 @@ class ClusterSteps:
     def _install(self, endpoint: str) -> None:
         with self.story.step("install", "Install the chart, and wait for the webhook") as note:
             self._made += [f"namespace {NAMESPACE}", "release"]
-            settings = {"aws_default_region": servers.REGION, "env": [f"AWS_ENDPOINT_URL={endpoint}"]}
+            settings = {"aws-default-region": servers.REGION, "env": [f"AWS_ENDPOINT_URL={endpoint}"]}
             helm(
                 "install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace", "--wait",
                 *("--timeout", f"{READY_SECONDS}s"),
                 *cluster_objects.image_values(self.image),
-                *("--set-json", f"webhook.settings={json.dumps(settings)}"),
+                *("--set-json", f"settings={json.dumps(settings)}"),
                 seconds=READY_SECONDS + 10,
             )  # fmt: skip
             _await_bundle()
