@@ -37,6 +37,12 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What every SDK reads in a section's head without quotes. No underscore comes first: for the one name __proto__ the
 SDK for JavaScript refuses the whole file."""
 
+TAKEN: Final = frozenset({DEFAULT}) | frozenset(
+    ["constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf"]
+)
+"""The first is the own role. The others are what every object in JavaScript has: its SDK takes such a profile for one
+that it has been at already, and finds no credentials (seen in 3.1174.0)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
@@ -87,8 +93,8 @@ def _check_names(profiles: tuple[Profile, ...]) -> None:
         if not NAME.fullmatch(name):
             rule = 'at most 64 letters, digits, ".", "_" and "-", a letter or digit first'
             raise InvalidAnnotationError(f"to names of {rule}, got {shown(name)}")
-        if name == DEFAULT:
-            raise InvalidAnnotationError(f"to other names than {DEFAULT}, which is the ServiceAccount's own role")
+        if name in TAKEN:
+            raise InvalidAnnotationError(f"to other names than {name}, which SDKs take for something else")
         if times > 1:
             raise InvalidAnnotationError(f"to profiles of different names, got {name} twice")
 
