@@ -1,108 +1,130 @@
-"""One HTTP server for every role that serves: uvicorn, bound before it starts, stopped by SIGTERM."""
+"""One HTTP server for every role that serves: bound before it starts, stopped by a signal, in good order."""
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
-import ssl
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from types import FrameType
 from typing import Any, Final
 
 import structlog
-import uvicorn
-from starlette.types import ASGIApp
 
 from app.errors import ConfigurationError, IrsaError
+from app.listener import BACKLOG, MAX_CONNECTIONS, Listener, Port, configuration
 from app.loops import BackgroundLoops
+from app.shutdown import Shutdown, Stage
 from app.text import shown
-from app.transport import HttpProtocol
 
-KEEP_ALIVE_SECONDS: Final = 120
-"""Longer than the 90 seconds after which client-go drops an idle connection (apimachinery's SetTransportDefaults).
-
-Were it shorter, we would close a connection in the moment in which the apiserver sends a review on it.
-"""
-
-SHUTDOWN_SECONDS: Final = 10
-"""How long requests under way may take after SIGTERM; an apiserver waits no longer than its webhook timeout."""
+DESCRIPTORS: Final = 4 * MAX_CONNECTIONS
+"""How many files we want to be able to open: two ports, and what else a role holds."""
 
 log = structlog.get_logger()
 
 
 def serve(
-    application: ASGIApp,
+    ports: Sequence[Port],
     *,
     host: str,
-    port: int,
-    tls: ssl.SSLContext | None,
     loops: BackgroundLoops,
     client: AbstractAsyncContextManager[Any] | None = None,
+    shutdown: Shutdown | None = None,
+    drain_seconds: float = 0.0,
 ) -> None:
-    """Serve *application* until SIGTERM or SIGINT. *port* 0 takes a free one; the log says which.
+    """Serve *ports* until SIGTERM or SIGINT.
 
-    *client* and *loops* are entered before the first request and left after the last one, in the loop of the server.
+    Args:
+        ports: they end in this order, so the one that is asked for our state comes last.
+        host: address of all of them.
+        loops: entered before the first request and left after the last one, in the loop of the server.
+        client: as *loops*, and around them.
+        shutdown: who else wants to know how far we are: ``/readyz``.
+        drain_seconds: how long we serve on after SIGTERM.
 
     Raises:
-        ConfigurationError: the address cannot be bound; and what entering *client* raises.
+        ConfigurationError: an address cannot be bound; and what entering *client* raises.
         IrsaError: one of *loops* ended, which stops the server too.
+        KeyboardInterrupt: SIGINT was what stopped it.
     """
-    listener = _bound(host, port)
-    config = uvicorn.Config(
-        application,
-        http=HttpProtocol,
-        ws="none",  # the library for them is not even imported
-        lifespan="off",  # what a role runs beside its requests is in `client` and `loops`
-        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # uvicorn would believe X-Forwarded-For from loopback
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
-    # What the imports made lives until the end: the collector need not look at it again, which took it up to 64 ms with
-    # every request waiting (seen in the webhook).
-    gc.collect()
-    gc.freeze()
-    server = uvicorn.Server(config)
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
-
-    # uvicorn has a handler of its own, but while it serves only: a signal before that must not be lost. After that it
-    # raises the signal once more, and the default would end us before we have left `client` and `loops`.
-    signal.signal(signal.SIGTERM, stop)
-    with listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(server, listener, client=client or nullcontext(), loops=loops))
+    shutdown = shutdown or Shutdown()
+    _raise_descriptor_limit()
+    with ExitStack() as stack:
+        bound = [(port, stack.enter_context(_bound(host, port))) for port in ports]
+        # What the imports made lives until the end: the collector need not look at it again, which took it up to 64 ms
+        # with every request waiting (seen in the webhook).
+        gc.collect()
+        gc.freeze()
+        _on_signals(shutdown)
+        loop_factory = configuration(ports[0].application).get_loop_factory()
+        runner = stack.enter_context(asyncio.Runner(loop_factory=loop_factory))
+        runner.run(_serve(bound, client or nullcontext(), loops=loops, shutdown=shutdown, drain_seconds=drain_seconds))
     log.info("stopped")
     if loops.ended:
         raise IrsaError(f"expected the loop {loops.ended} to run until the end, it ended; the log above says why")
+    if shutdown.interrupted:
+        raise KeyboardInterrupt
 
 
 async def _serve(
-    server: uvicorn.Server,
-    listener: socket.socket,
-    *,
+    bound: Sequence[tuple[Port, socket.socket]],
     client: AbstractAsyncContextManager[Any],
+    *,
     loops: BackgroundLoops,
+    shutdown: Shutdown,
+    drain_seconds: float,
 ) -> None:
     async with client, loops:
-        address = listener.getsockname()
-        log.info("listening", host=address[0], port=address[1], tls=server.config.is_ssl)
-        await server.serve(sockets=[listener])
+        listeners = [Listener(port, listener) for port, listener in bound]
+        for listener in listeners:
+            listener.open()
+        await shutdown.reached(Stage.DRAINING)
+        if shutdown.stage is Stage.DRAINING and drain_seconds:
+            log.info("draining", seconds=drain_seconds)
+            for listener in listeners:
+                listener.drain()
+            await shutdown.reached(Stage.FINISHING, seconds=drain_seconds)
+        shutdown.advance(Stage.FINISHING)
+        for listener in listeners:
+            await listener.close(shutdown)
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _on_signals(shutdown: Shutdown) -> None:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            shutdown.signalled(number)
+        else:
+            # Nothing else wakes a loop that has nothing to do.
+            loop.call_soon_threadsafe(shutdown.signalled, number)
+
+    # For good: a signal before the loop runs must not be lost, and one after it must not end us before we have left
+    # `client` and `loops`.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many file descriptors as we need and may have; who uses select() wants few by default, and we do not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _bound(host: str, port: Port) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen()
+        listener.bind((host, port.number))
+        if port.certificate is None or port.certificate.context is not None:
+            listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"expected to listen on {shown(host)} port {port}, got: {error.strerror or error}"
+            f"expected to listen on {shown(host)} port {port.number}, got: {error.strerror or error}"
         ) from error
     return listener

@@ -3,11 +3,14 @@
 import posixpath
 import re
 from pathlib import Path
+from ssl import TLSVersion
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app.cipher_suites import openssl_names
 from app.text import shown
+from app.tls import ServerTls
 from app.webhook.annotations import MAX_TOKEN_EXPIRATION, MIN_TOKEN_EXPIRATION
 from app.webhook.inject import TOKEN_MOUNT_PATH
 
@@ -86,13 +89,31 @@ class WebhookSettings(InjectionSettings):
     """Address to listen on."""
 
     port: int = Field(default=8443, ge=0, le=65_535)
-    """Port to listen on; 0 takes a free one, which the log names."""
+    """Port for reviews, over TLS; 0 takes a free one, which the log names."""
+
+    metrics_port: int = Field(default=8080, ge=0, le=65_535)
+    """Port for /metrics, /healthz and /readyz, over plain HTTP; 0 takes a free one, which the log names."""
 
     tls_cert: Path = Path("/etc/irsa/tls/tls.crt")
-    """PEM file of the serving certificate, with the chain behind it."""
+    """PEM file of the serving certificate, with the chain behind it. Read anew when it changes, as the next two."""
 
     tls_key: Path = Path("/etc/irsa/tls/tls.key")
     """PEM file of its private key."""
+
+    client_ca: Path | None = None
+    """PEM file of CAs; clients must show a certificate of theirs. Off: API servers show none unless told to."""
+
+    tls_min_version: str = "1.2"
+    """Oldest version of TLS that is spoken, 1.2 or 1.3."""
+
+    tls_cipher_suites: tuple[str, ...] = ()
+    """Cipher suites of TLS 1.2 by the names of IANA or OpenSSL, with commas between, instead of Python's choice."""
+
+    wait_for_certificate: bool = False
+    """Wait, alive but not ready, for certificate files that are not there yet or cannot be used, instead of ending."""
+
+    drain_seconds: int = Field(default=5, ge=0, le=300)
+    """Seconds to serve on after SIGTERM, no longer ready, until everybody knows of our end. SIGINT waits for nobody."""
 
     service_accounts: Path | None = None
     """Folder of YAML manifests to take ServiceAccounts from, instead of a cluster. For development and the demo."""
@@ -105,3 +126,27 @@ class WebhookSettings(InjectionSettings):
 
     log_level: Level = "info"
     """Lowest level that is logged. Libraries that would print secrets at debug stay at info."""
+
+    @field_validator("tls_min_version")
+    @classmethod
+    def _tls_min_version(cls, value: str) -> str:
+        # VersionTLS12 is how Go's flags spell it, those of the AWS webhook too.
+        version = {"VersionTLS12": "1.2", "VersionTLS13": "1.3"}.get(value, value)
+        if version not in {"1.2", "1.3"}:
+            raise ValueError(f"expected 1.2 or 1.3, got {shown(value)}")
+        return version
+
+    @field_validator("tls_cipher_suites")
+    @classmethod
+    def _tls_cipher_suites(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return openssl_names(name for item in value for name in item.split(","))
+
+    def tls(self) -> ServerTls:
+        """Return how to speak TLS."""
+        return ServerTls(
+            certificate=self.tls_cert,
+            key=self.tls_key,
+            client_ca=self.client_ca,
+            minimum_version=TLSVersion.TLSv1_3 if self.tls_min_version == "1.3" else TLSVersion.TLSv1_2,
+            ciphers=self.tls_cipher_suites,
+        )

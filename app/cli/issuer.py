@@ -75,7 +75,7 @@ def serve(
     Args:
         issuer: The URL in --service-account-issuer, byte for byte. Its path is where the documents are served.
         public_key: PEM file with RSA or EC keys, as for --service-account-key-file. Repeat it, or name several.
-        tls_cert: PEM file of the serving certificate, with the chain behind it.
+        tls_cert: PEM file of the serving certificate, with the chain behind it. Read anew when it changes, as its key.
         tls_key: PEM file of its private key.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one, which the log names.
@@ -84,15 +84,18 @@ def serve(
         log_level: Lowest level that is logged.
     """
     # A server's imports are a second that keygen and render have no use for.
-    from app import logs, server, tls  # noqa: PLC0415 - see above
+    from app import logs, server  # noqa: PLC0415 - see above
+    from app.listener import Port  # noqa: PLC0415 - see above
     from app.loops import BackgroundLoops  # noqa: PLC0415 - see above
+    from app.serving_certificate import ServingCertificate  # noqa: PLC0415 - see above
+    from app.tls import ServerTls  # noqa: PLC0415 - see above
     from oidc.targets.live import LiveDocuments  # noqa: PLC0415 - see above
     from oidc.targets.server import create_app  # noqa: PLC0415 - see above
 
     logs.configure(log_format=log_format, level=log_level)
     parsed = Issuer.parse(issuer)
     live = LiveDocuments(parsed, public_key)
-    context = tls.server_context(tls_cert, tls_key)
-    loops = BackgroundLoops({"key_files": live.run})
+    certificate = ServingCertificate.open(ServerTls(certificate=tls_cert, key=tls_key))
+    loops = BackgroundLoops({"key_files": live.run, "certificate": certificate.run})
     application = create_app(parsed, live.current, max_age=max_age)
-    server.serve(application, host=host, port=port, tls=context, loops=loops)
+    server.serve([Port(application=application, number=port, certificate=certificate)], host=host, loops=loops)

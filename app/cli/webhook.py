@@ -10,9 +10,10 @@ from app.settings import WebhookSettings
 
 
 def webhook(*, settings: Annotated[WebhookSettings, Parameter(name="*")] | None = None) -> None:
-    """Serve the mutating admission webhook: POST /mutate, /healthz, /readyz, /metrics, over TLS.
+    """Serve the mutating admission webhook: POST /mutate over TLS.
 
-    Reads ServiceAccounts from the cluster, or from a folder of manifests, and writes nothing anywhere.
+    Reads ServiceAccounts from the cluster, or from a folder of manifests, and writes nothing anywhere. Answers
+    /healthz, /readyz and /metrics on a port of their own.
     """
     settings = settings or WebhookSettings()
     logs.configure(log_format=settings.log_format, level=settings.log_level)
