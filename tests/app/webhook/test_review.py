@@ -49,6 +49,42 @@ def test_subject_is_read_from_request_and_pod() -> None:
     )
 
 
+def test_pod_is_refused_with_the_sentence_that_says_what_to_do() -> None:
+    decision = Decision(reason=Reason.NO_ROLE, warnings=("beware",), denial="annotate it")
+
+    assert json.loads(reviews.answer(parsed(review(pod())), decision))["response"] == {
+        "uid": UID,
+        "allowed": False,
+        "warnings": ["beware"],
+        "auditAnnotations": {"reason": "no_role"},
+        "status": {"message": "annotate it", "code": 403, "reason": "Forbidden"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("owners", "uid"),
+    [
+        pytest.param(None, "", id="null"),
+        pytest.param([], "", id="none"),
+        pytest.param([{"uid": "1"}, {"uid": "2", "controller": True}], "2", id="second"),
+        pytest.param([{"uid": "1", "controller": False}, {"uid": "2", "controller": None}], "", id="owners-only"),
+        pytest.param([{"controller": True, "kind": "ReplicaSet", "newer": [1]}], "", id="without-uid"),
+    ],
+)
+def test_owner_is_the_one_that_controls_the_pod(owners: Any, uid: str) -> None:
+    subject = reviews.subject_of(parsed(review(pod() | {"metadata": {"ownerReferences": owners}})))
+
+    assert isinstance(subject, Subject)
+    assert subject.owner_uid == uid
+
+
+def test_owners_of_another_type_are_warned_of_with_their_place() -> None:
+    assert reviews.subject_of(parsed(review(pod() | {"metadata": {"ownerReferences": [{"uid": 1}]}}))) == Decision(
+        reason=Reason.MALFORMED_POD,
+        warnings=("expected str at request.object.metadata.ownerReferences[0].uid, got int: nothing was injected",),
+    )
+
+
 def test_namespace_is_the_requests_not_the_pods() -> None:
     subject = reviews.subject_of(parsed(review(pod() | {"metadata": {"namespace": "kube-system"}}, namespace="shop")))
 
