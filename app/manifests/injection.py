@@ -9,10 +9,10 @@ from app.cluster.source import ServiceAccounts
 from app.manifests import patching, positions
 from app.manifests.documents import Manifest
 from app.manifests.edits import UneditableError
-from app.manifests.workloads import Workload, workloads
 from app.text import shown
 from app.webhook.decision import Decision, Policy, Reason, decide, malformed
 from app.webhook.inject import MalformedPodError, Operation
+from app.webhook.workloads import Workload, workloads
 
 HOLD_SERVICE_ACCOUNTS: Final = ("List", "ServiceAccount", "ServiceAccountList")
 

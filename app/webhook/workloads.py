@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.cluster.manifests import DEFAULT_NAMESPACE
 from app.text import shown
 from app.webhook.decision import Subject
 from app.webhook.inject import MalformedPodError
@@ -84,7 +83,7 @@ class Workload:
         )
 
 
-def workloads(manifest: Mapping[str, Any], *, namespace: str = DEFAULT_NAMESPACE) -> Iterator[Workload]:
+def workloads(manifest: Mapping[str, Any], *, namespace: str) -> Iterator[Workload]:
     """Yield the workloads in one document, those in a list included.
 
     Args:
