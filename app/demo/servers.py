@@ -36,6 +36,7 @@ class Addresses:
 
     issuer: Issuer
     webhook: str
+    webhook_metrics: str
     seaweedfs: Ports
 
 
@@ -51,10 +52,11 @@ class Ready:
 @contextmanager
 def addresses() -> Iterator[Addresses]:
     """Yield addresses that are ours until this closes; by then the servers must listen."""
-    with ports.reserved(2 + SEAWEEDFS_PORTS) as (issuer, webhook, *seaweedfs):
+    with ports.reserved(3 + SEAWEEDFS_PORTS) as (issuer, webhook, webhook_metrics, *seaweedfs):
         yield Addresses(
             issuer=Issuer.parse(f"https://127.0.0.1:{issuer}{ISSUER_PATH}"),
             webhook=f"https://127.0.0.1:{webhook}",
+            webhook_metrics=f"http://127.0.0.1:{webhook_metrics}",
             seaweedfs=Ports(*seaweedfs),
         )
 
@@ -103,7 +105,7 @@ def start(processes: Processes, setting: Setting) -> list[Ready]:
     await_ready(issuer, lambda: _publishes(setting, tls), what="issuer", url=where.issuer.url)
     await_ready(
         webhook,
-        lambda: fetch(f"{where.webhook}/readyz", tls=tls).status == HTTPStatus.OK,
+        lambda: fetch(f"{where.webhook_metrics}/readyz").status == HTTPStatus.OK,
         what="webhook",
         url=where.webhook,
     )
@@ -150,6 +152,8 @@ def _webhook_flags(setting: Setting) -> list[str]:
     return [
         *("webhook", "--service-accounts", str(examples.FOLDER)),
         *("--aws-default-region", REGION, "--env", f"AWS_ENDPOINT_URL={setting.addresses.seaweedfs.endpoint}"),
+        # Nobody else knows of it: there is nothing to drain.
+        *("--metrics-port", str(urlsplit(setting.addresses.webhook_metrics).port), "--drain-seconds", "0"),
         *listen_flags(setting.addresses.webhook, setting.certificates),
     ]
 

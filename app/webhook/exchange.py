@@ -5,6 +5,7 @@ Plain ASGI, past the per-route machinery of the framework: one admission review 
 
 import asyncio
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -19,7 +20,7 @@ MAX_BODY_BYTES: Final = 7 * 1024 * 1024
 and in JSON it may be twice as long as it is in protobuf; 7 MiB is what controller-runtime allows."""
 
 MAX_HELD_BYTES: Final = 64 * 1024 * 1024
-"""Of all bodies that are being read; who comes then is told to come again. Every pod of the cluster can reach us."""
+"""Of all bodies that are being read; then the largest is told to come again. Every pod of the cluster can reach us."""
 
 BODY_SECONDS: Final = 10.0
 """For a whole body to arrive: what an apiserver waits for its answer unless told otherwise (timeoutSeconds)."""
@@ -35,11 +36,26 @@ class HttpError(Exception):
         self.status = status
 
 
+@dataclass(eq=False, slots=True)
+class _Body:
+    """A body that is being read. *timeout* ends that."""
+
+    timeout: asyncio.Timeout
+    chunks: list[bytes] = field(default_factory=list)
+    size: int = 0
+    is_given_up: bool = False
+
+
 class Bodies:
-    """Reads the bodies of requests. A process has one, so that what all of its endpoints hold is bounded together."""
+    """Reads the bodies of requests. A process has one, so that what all of its endpoints hold is bounded together.
+
+    Where they would be too much, the largest is given up: whoever sends the most cannot keep an apiserver, whose
+    reviews are small, from being read.
+    """
 
     def __init__(self) -> None:
         self._held_bytes = 0
+        self._bodies: set[_Body] = set()
 
     async def read(self, scope: Scope, receive: Receive) -> bytes:
         """Return the whole body; give up at the first byte too many, without keeping what came.
@@ -48,28 +64,44 @@ class Bodies:
             HttpError: it is no POST of JSON, too large, too slow, or one of too many.
         """
         _check_head(scope)
-        chunks: list[bytes] = []
-        size = 0
+        body = _Body(asyncio.timeout(BODY_SECONDS))
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with body.timeout:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise HttpError(400, "expected the whole body, got a part of it")
-                    chunk = message.get("body", b"")
-                    size += len(chunk)
-                    self._held_bytes += len(chunk)
-                    chunks.append(chunk)
-                    if size > MAX_BODY_BYTES:
-                        raise _too_large()
-                    if self._held_bytes > MAX_HELD_BYTES:
-                        raise HttpError(503, "expected fewer bodies at once, got too many; try again")
+                    self._hold(body, message.get("body", b""))
                     if not message.get("more_body", False):
-                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                        return body.chunks[0] if len(body.chunks) == 1 else b"".join(body.chunks)
         except TimeoutError:
+            if body.is_given_up:
+                raise _too_many() from None
             raise HttpError(408, f"expected the whole body within {BODY_SECONDS:.0f} s, got a part of it") from None
         finally:
-            self._held_bytes -= size
+            self._let_go(body)
+
+    def _hold(self, body: _Body, chunk: bytes) -> None:
+        if body.is_given_up:
+            raise _too_many()
+        self._bodies.add(body)
+        body.chunks.append(chunk)
+        body.size += len(chunk)
+        self._held_bytes += len(chunk)
+        if body.size > MAX_BODY_BYTES:
+            raise _too_large()
+        if self._held_bytes > MAX_HELD_BYTES:
+            largest = max(self._bodies, key=lambda each: each.size)
+            self._let_go(largest)
+            largest.is_given_up = True
+            if largest is body:
+                raise _too_many()
+            largest.timeout.reschedule(0)
+
+    def _let_go(self, body: _Body) -> None:
+        self._held_bytes -= body.size
+        self._bodies.discard(body)
+        body.chunks, body.size = [], 0
 
 
 class ReviewEndpoint(ABC):
@@ -115,6 +147,10 @@ def _check_head(scope: Scope) -> None:
         raise HttpError(415, "expected content type application/json, got another")
     if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         raise _too_large()
+
+
+def _too_many() -> HttpError:
+    return HttpError(503, "expected fewer bodies at once, got too many; try again")
 
 
 def _too_large() -> HttpError:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from app import logs
 from app.errors import IrsaError
+from app.listener import Port
 from app.loops import BackgroundLoops
 from app.server import serve
 
@@ -45,6 +46,6 @@ loops = BackgroundLoops({"steady": steady, "ending": ending})
 if __name__ == "__main__":
     logs.configure(log_format="json", level="info")
     try:
-        serve(Starlette(routes=[Route("/{how}", end)]), host="127.0.0.1", port=0, tls=None, loops=loops)
+        serve([Port(application=Starlette(routes=[Route("/{how}", end)]), number=0)], host="127.0.0.1", loops=loops)
     except IrsaError:
         sys.exit(1)

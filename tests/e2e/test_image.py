@@ -84,7 +84,7 @@ def test_webhook_serves_from_the_image_as_its_non_root_user(kubectl: Kubectl, na
         "webhook",
         image=image,
         args=["webhook"],
-        readinessProbe={"httpGet": {"path": "/readyz", "port": 8443, "scheme": "HTTPS"}, "periodSeconds": 1},
+        readinessProbe={"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1},
         volumeMounts=[{"name": "tls", "mountPath": "/etc/irsa/tls", "readOnly": True}],
     )
     webhook["spec"]["volumes"] = [{"name": "tls", "secret": {"secretName": "tls"}}]

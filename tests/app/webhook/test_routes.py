@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
 from app.cluster.objects import ServiceAccount
-from app.main import webhook_application
+from app.main import webhook_applications
 from app.settings import InjectionSettings
 from app.webhook import exchange
 from app.webhook.exchange import MAX_BODY_BYTES
@@ -25,7 +25,7 @@ SERVICE_ACCOUNTS = FakeServiceAccounts({"shop/app": annotated(), "shop/default":
 
 @pytest.fixture(scope="module")
 def application() -> ASGIApp:
-    return webhook_application(InjectionSettings(), SERVICE_ACCOUNTS)
+    return webhook_applications(InjectionSettings(), SERVICE_ACCOUNTS).reviews
 
 
 def response_of(reply: Reply) -> dict[str, Any]:
@@ -92,18 +92,20 @@ def test_body_of_the_limit_is_read(application: ASGIApp) -> None:
 
 def test_bodies_under_way_are_bounded_in_bytes_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "MAX_HELD_BYTES", 1000)
-    monkeypatch.setattr(exchange, "BODY_SECONDS", 0.01)
-    application = webhook_application(InjectionSettings(), SERVICE_ACCOUNTS)
-    held, too_many = [b" " * 900], [b" " * 101]
+    monkeypatch.setattr(exchange, "BODY_SECONDS", 0.05)
+    application = webhook_applications(InjectionSettings(), SERVICE_ACCOUNTS).reviews
 
-    async def ask(pieces: list[bytes]) -> int:
-        """Send *pieces*, and then nothing more."""
+    async def ask(*pieces: bytes, turns: int) -> int:
+        """Send *pieces*, the first one after so many *turns* of the loop, and then nothing more."""
         sent: list[Any] = []
+        left = list(pieces)
+        for _ in range(turns):
+            await asyncio.sleep(0)
 
         async def receive() -> Any:
-            if not pieces:
+            if not left:
                 await asyncio.Event().wait()
-            return {"type": "http.request", "body": pieces.pop(0), "more_body": True}
+            return {"type": "http.request", "body": left.pop(0), "more_body": True}
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -112,10 +114,15 @@ def test_bodies_under_way_are_bounded_in_bytes_and_time(monkeypatch: pytest.Monk
         await application({"type": "http", "method": "POST", "path": "/mutate", "headers": headers}, receive, send)
         return int(sent[0]["status"])
 
-    async def both() -> tuple[int, int]:
-        return await asyncio.gather(ask(held), ask(too_many))
+    async def at_once() -> list[int]:
+        return await asyncio.gather(
+            ask(b" " * 300, turns=0),
+            ask(b" " * 600, turns=0),
+            ask(b" " * 101, turns=5),  # one byte too many: the largest has to go
+            ask(b" " * 601, turns=10),  # as here, and this is the largest
+        )
 
-    assert list(asyncio.run(both())) == [408, 503]
+    assert asyncio.run(at_once()) == [408, 503, 408, 503]
     # What was held is let go of.
     assert post(application, "/mutate", body(review(pod()))).status == 200
 
@@ -139,7 +146,7 @@ def test_mistake_of_ours_admits_the_pod_and_says_so() -> None:
         def get(self, namespace: str, name: str) -> ServiceAccount | None:
             raise LookupError(namespace, name)
 
-    application = webhook_application(InjectionSettings(), Broken({}))
+    application = webhook_applications(InjectionSettings(), Broken({})).reviews
 
     assert response_of(post(application, "/mutate", body(review(pod())))) == {
         "uid": UID,
@@ -150,11 +157,11 @@ def test_mistake_of_ours_admits_the_pod_and_says_so() -> None:
 
 
 def test_every_outcome_is_counted_by_its_reason() -> None:
-    application = webhook_application(InjectionSettings(), SERVICE_ACCOUNTS)
-    post(application, "/mutate", body(review(pod())))
-    post(application, "/mutate", b"{}")
+    webhook = webhook_applications(InjectionSettings(), SERVICE_ACCOUNTS)
+    post(webhook.reviews, "/mutate", body(review(pod())))
+    post(webhook.reviews, "/mutate", b"{}")
 
-    exposition = get(application, "/metrics").body.decode()
+    exposition = get(webhook.operations, "/metrics").body.decode()
 
     assert 'irsa_webhook_reviews_total{reason="patched"} 1.0' in exposition
     assert 'irsa_webhook_bad_requests_total{status="400"} 1.0' in exposition
@@ -163,22 +170,23 @@ def test_every_outcome_is_counted_by_its_reason() -> None:
 
 def test_strangers_cannot_make_series() -> None:
     many = {f"shop/app-{n}": annotated(role_arn=f"arn:aws:iam::111122223333:role/bogus-{n}") for n in range(500)}
-    application = webhook_application(InjectionSettings(), FakeServiceAccounts(many))
+    webhook = webhook_applications(InjectionSettings(), FakeServiceAccounts(many))
 
     def series() -> set[str]:
-        lines = get(application, "/metrics").body.decode().splitlines()
+        lines = get(webhook.operations, "/metrics").body.decode().splitlines()
         return {line.rpartition(" ")[0] for line in lines if line.startswith("irsa_")}
 
     before = series()
     for name in many:
-        post(application, "/mutate", body(review(pod(serviceAccountName=name.removeprefix("shop/")), uid=name)))
+        post(webhook.reviews, "/mutate", body(review(pod(serviceAccountName=name.removeprefix("shop/")), uid=name)))
 
     assert series() == before
 
 
 def test_ready_is_that_the_snapshot_is_complete_and_fresh() -> None:
     source = FakeServiceAccounts({})
-    application = webhook_application(InjectionSettings(), source)
+    problem: str | None = None
+    application = webhook_applications(InjectionSettings(), source, ready={"certificate": lambda: problem}).operations
 
     def ready() -> tuple[int, bytes]:
         reply = get(application, "/readyz")
@@ -189,12 +197,27 @@ def test_ready_is_that_the_snapshot_is_complete_and_fresh() -> None:
     assert ready() == (503, b"service_accounts: ServiceAccounts not listed yet\n")
     source.age_seconds = 181
     assert ready() == (503, b"service_accounts: ServiceAccounts not heard of for 181 s\n")
+    problem = "expired"
+    assert ready() == (503, b"certificate: expired\nservice_accounts: ServiceAccounts not heard of for 181 s\n")
     assert get(application, "/healthz").status == 200
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc", "/", "/mutate/"])
-def test_nothing_else_is_served(application: ASGIApp, path: str) -> None:
+def test_nothing_else_is_served(path: str) -> None:
+    webhook = webhook_applications(InjectionSettings(), SERVICE_ACCOUNTS)
+
+    assert (get(webhook.reviews, path).status, get(webhook.operations, path).status) == (404, 404)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_our_state_is_not_told_where_reviews_are_answered(application: ASGIApp, path: str) -> None:
     assert get(application, path).status == 404
+
+
+def test_reviews_are_not_answered_where_our_state_is_told() -> None:
+    operations = webhook_applications(InjectionSettings(), SERVICE_ACCOUNTS).operations
+
+    assert post(operations, "/mutate", body(review(pod()))).status == 404
 
 
 JSON = st.recursive(
