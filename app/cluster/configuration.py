@@ -1,6 +1,6 @@
-"""How to reach the Kubernetes API: a kubeconfig, or what a pod is given. It and ``client`` import ``kubernetes``.
+"""How to reach the Kubernetes API: a kubeconfig, or what a pod is given. It and ``connection`` import ``kubernetes``.
 
-Its configuration comes through the lazy attributes of ``kubernetes.aio.client``, its public door; ``client`` says why.
+Configuration comes through the lazy attributes of ``kubernetes.aio.client``, its public door (``connection`` says why).
 """
 
 import os

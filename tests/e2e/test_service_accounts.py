@@ -1,29 +1,32 @@
 """ServiceAccounts from a real kube-apiserver: what the fake of the unit tests claims about it, seen there."""
 
-import asyncio
 import base64
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from app.cluster.api import ServiceAccountApi
-from app.cluster.client import KubernetesApi, from_kubeconfig
+from app.cluster.api import ANSWER_SECONDS, Collection, ReadingApi
+from app.cluster.client import KubernetesApi
+from app.cluster.configuration import from_kubeconfig
 from app.cluster.events import Relist, apply
-from app.cluster.source import Snapshot
-from app.cluster.watch import ApiSource
+from app.cluster.kinds import service_accounts
+from app.cluster.service_accounts import ClusterServiceAccounts
+from app.cluster.source import ServiceAccounts
 from app.errors import ClusterError, ExpiredError
 from app.webhook.annotations import Vocabulary
 from tests.app.cluster.eventually import eventually
+from tests.app.cluster.running import running
 from tests.e2e.kubectl import Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.anyio]
 
+KIND = service_accounts(Vocabulary())
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 FORGETFUL = "this API server still knows everything since its first day; restart it, or wait for etcd's compaction"
 
@@ -47,20 +50,15 @@ def kubeconfig_with(token: str, kubectl: Kubectl, *, file: Path) -> Path:
 
 
 @asynccontextmanager
-async def following(api: ServiceAccountApi, *, page_size: int = 500) -> AsyncIterator[ApiSource]:
+async def following(api: ReadingApi, *, page_size: int = 500) -> AsyncIterator[ClusterServiceAccounts]:
     """A source that keeps itself current, once its first list is complete."""
-    source = ApiSource(api, keep=Vocabulary(), page_size=page_size)
-    task = asyncio.create_task(source.run())
-    try:
+    source = ClusterServiceAccounts(api, keep=Vocabulary(), page_size=page_size)
+    async with running(source.run()):
         await eventually(lambda: source.age(time.monotonic()) < 60)
         yield source
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
-class Outdated(ServiceAccountApi):
+class Outdated(ReadingApi):
     """A client that was away for so long that its first watch, or the second page of its first list, is too old."""
 
     def __init__(self, api: KubernetesApi, *, watch: bool = False, page: bool = False) -> None:
@@ -69,21 +67,26 @@ class Outdated(ServiceAccountApi):
         self._watch = watch
         self._page = page
 
-    async def list_page(self, *, limit: int, continue_token: str) -> bytes:
+    async def list_page(self, collection: Collection, *, limit: int, continue_token: str) -> bytes:
         self.asked.append("page" if continue_token else "list")
         if continue_token and self._page:
             self._page = False
             continue_token = old_continue_token()
-        return await self._api.list_page(limit=limit, continue_token=continue_token)
+        return await self._api.list_page(collection, limit=limit, continue_token=continue_token)
 
     @asynccontextmanager
-    async def watch(self, resource_version: str, *, timeout_seconds: int) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def watch(
+        self, collection: Collection, resource_version: str, *, timeout_seconds: int
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         self.asked.append("watch")
         if self._watch:
             self._watch = False
             resource_version = "1"
-        async with self._api.watch(resource_version, timeout_seconds=timeout_seconds) as lines:
+        async with self._api.watch(collection, resource_version, timeout_seconds=timeout_seconds) as lines:
             yield lines
+
+    async def get(self, path: str, *, metadata_only: bool = False, timeout_seconds: float = ANSWER_SECONDS) -> bytes:
+        return await self._api.get(path, metadata_only=metadata_only, timeout_seconds=timeout_seconds)
 
 
 def old_continue_token() -> str:
@@ -126,7 +129,7 @@ async def test_every_page_is_read(kubectl: Kubectl, namespace: str) -> None:
 async def test_nothing_but_metadata_is_sent(kubectl: Kubectl, namespace: str) -> None:
     kubectl.create(service_account(namespace, "api", imagePullSecrets=[{"name": "a-secret-name"}]))
     async with api_of(kubectl.kubeconfig) as api:
-        body = await api.list_page(limit=500, continue_token="")
+        body = await api.list_page(KIND.collection, limit=500, continue_token="")
 
     assert msgspec.json.decode(body)["kind"] == "PartialObjectMetadataList"
     assert namespace.encode() in body
@@ -152,8 +155,8 @@ async def test_watch_from_a_version_that_is_too_old_lists_anew(kubectl: Kubectl,
 
 async def too_old(api: KubernetesApi, *, version: str) -> bool:
     try:
-        async with api.watch(version, timeout_seconds=1) as lines:
-            return any([isinstance(apply(Snapshot(), line, keep=Vocabulary()), Relist) async for line in lines])
+        async with api.watch(KIND.collection, version, timeout_seconds=1) as lines:
+            return any([isinstance(apply(ServiceAccounts(), line, kind=KIND), Relist) async for line in lines])
     except ExpiredError:
         return True
 
@@ -163,7 +166,7 @@ async def test_page_of_a_list_that_is_too_old_starts_it_again(kubectl: Kubectl, 
     kubectl.create(*(service_account(namespace, name) for name in names))
     async with api_of(kubectl.kubeconfig) as api:
         try:
-            await api.list_page(limit=1, continue_token=old_continue_token())
+            await api.list_page(KIND.collection, limit=1, continue_token=old_continue_token())
         except ExpiredError:
             outdated = Outdated(api, page=True)
         else:
@@ -179,10 +182,10 @@ async def test_user_without_rights_is_told_which_are_missing(kubectl: Kubectl, n
     kubeconfig = kubeconfig_with(token, kubectl, file=tmp_path / "kubeconfig")
     async with api_of(kubeconfig) as api:
         with pytest.raises(ClusterError) as caught:
-            await api.list_page(limit=500, continue_token="")
+            await api.list_page(KIND.collection, limit=500, continue_token="")
 
     message = str(caught.value)
-    assert message.startswith("expected the right to list serviceaccounts in all namespaces, got 403 from https://")
+    assert message.startswith("expected the right to list serviceaccounts, got 403 from https://")
     assert f"system:serviceaccount:{namespace}:nobody" in message
 
 
@@ -206,4 +209,4 @@ async def test_token_that_nobody_issued_is_told(kubectl: Kubectl, tmp_path: Path
         with pytest.raises(
             ClusterError, match=r"^expected credentials with the right to list serviceaccounts, got 401"
         ):
-            await api.list_page(limit=500, continue_token="")
+            await api.list_page(KIND.collection, limit=500, continue_token="")

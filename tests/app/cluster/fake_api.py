@@ -1,4 +1,6 @@
-"""A small Kubernetes API over HTTP: LIST with pages and WATCH for the metadata of ServiceAccounts, and nothing else.
+"""A small Kubernetes API over HTTP: LIST with pages, WATCH and GET for the metadata of ServiceAccounts.
+
+What else it is asked for it writes down, and answers with what a test put into its `answers`.
 
 In a test: ``async with FakeApi().serving() as api`` and then `put`, `delete`, `bookmark`, and the ways to fail. As a
 process of its own::
@@ -22,6 +24,7 @@ from typing import Any, Self
 
 import msgspec
 from aiohttp import web
+from multidict import CIMultiDict
 
 PATH = "/api/v1/serviceaccounts"
 META = "meta.k8s.io/v1"
@@ -45,19 +48,38 @@ def managed_fields(annotations: dict[str, str]) -> list[dict[str, Any]]:
              "time": "2026-11-24T09:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields}]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Request:
+    """What was asked for besides LIST and WATCH of ServiceAccounts."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    content_type: str
+    body: Any
+
+
 @dataclass
 class FakeApi:
     """Keeps ServiceAccounts with resource versions and a history, as etcd does.
 
     Attributes:
         requests: the query of every request, in order of arrival, and in it the token of its Authorization header.
+        others: all other requests.
         answers: statuses and bodies for the next requests, instead of what would be right.
+        headers: further headers of these answers.
+        answering: unset, GETs wait until it is set.
+        connections: where requests came from, each address and port once.
         tokens: bearer tokens that are accepted; empty accepts all.
         expire_in_stream: whether a watch that is too old is told so by an ERROR event, else by HTTP 410.
     """
 
     requests: list[dict[str, str]] = field(default_factory=list)
     answers: deque[tuple[int, bytes]] = field(default_factory=deque)
+    others: list[Request] = field(default_factory=list)
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: set[Any] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     expire_in_stream: bool = True
     url: str = ""
@@ -136,7 +158,9 @@ class FakeApi:
     @asynccontextmanager
     async def serving(self, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Self]:
         app = web.Application()
+        self.answering.set()
         app.router.add_get(PATH, self._answer)
+        app.router.add_route("*", "/{path:.*}", self._answer_other)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
@@ -175,6 +199,27 @@ class FakeApi:
         if request.headers["Accept"] != f"application/json;as={kind};g=meta.k8s.io;v=v1":
             return _refusal(status(406, "only metadata is served here", "NotAcceptable"))
         return await self._watch(request) if "watch" in request.query else self._list(request)
+
+    async def _answer_other(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.connections.add(request.transport and request.transport.get_extra_info("peername"))
+        self.others.append(
+            Request(
+                request.method, request.path, dict(request.query), request.headers["Content-Type"],
+                msgspec.json.decode(body) if body else None,
+            )
+        )  # fmt: skip
+        await self.answering.wait()
+        if self.answers:
+            code, body = self.answers.popleft()
+            return web.Response(status=code, body=body, headers=CIMultiDict(self.headers))
+        *_, namespace, _, name = request.path.split("/")
+        if (namespace, name) not in self._objects:
+            return _refusal(status(404, f'serviceaccounts "{name}" not found', "NotFound"))
+        if request.headers["Accept"] != "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1":
+            return _refusal(status(406, "only metadata is served here", "NotAcceptable"))
+        item = {"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": self._objects[namespace, name]}
+        return web.Response(body=msgspec.json.encode(item), content_type="application/json")
 
     def _list(self, request: web.Request) -> web.Response:
         token = request.query.get("continue", "")

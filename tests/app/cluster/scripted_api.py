@@ -1,4 +1,4 @@
-"""A `ServiceAccountApi` that answers what a test wrote down, and a clock that a test moves by hand."""
+"""A `ReadingApi` that answers what a test wrote down, and a clock that a test moves by hand."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.cluster.api import ServiceAccountApi
+from app.cluster.api import ANSWER_SECONDS, Collection, ReadingApi
 from app.errors import ClusterError
 
 Step = bytes | ClusterError | Callable[[], object]
@@ -32,7 +32,7 @@ class ManualClock:
 
 
 @dataclass
-class ScriptedApi(ServiceAccountApi):
+class ScriptedApi(ReadingApi):
     """Answers LISTs from *lists* and WATCHes from *watches*; when a script is at its end it waits forever.
 
     Attributes:
@@ -40,6 +40,7 @@ class ScriptedApi(ServiceAccountApi):
         watches: what each watch does: lines, a failure, then the end. A failure alone refuses the watch.
         asked: the requests, as ``("list", limit, continue_token)`` and ``("watch", resource_version)``.
         timeouts: the timeoutSeconds of each watch.
+        collections: what was listed and watched.
         at_end: set when all that was written down has happened.
     """
 
@@ -47,13 +48,15 @@ class ScriptedApi(ServiceAccountApi):
     watches: Sequence[Sequence[Step]] = ()
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     timeouts: list[int] = field(default_factory=list)
+    collections: set[Collection] = field(default_factory=set)
     at_end: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._lists = deque(self.lists)
         self._watches = deque(self.watches)
 
-    async def list_page(self, *, limit: int, continue_token: str) -> bytes:
+    async def list_page(self, collection: Collection, *, limit: int, continue_token: str) -> bytes:
+        self.collections.add(collection)
         self.asked.append(("list", limit, continue_token))
         while self._lists:
             if (body := _do(self._lists.popleft())) is not None:
@@ -61,13 +64,19 @@ class ScriptedApi(ServiceAccountApi):
         return await self._wait_forever()
 
     @asynccontextmanager
-    async def watch(self, resource_version: str, *, timeout_seconds: int) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def watch(
+        self, collection: Collection, resource_version: str, *, timeout_seconds: int
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.collections.add(collection)
         self.asked.append(("watch", resource_version))
         self.timeouts.append(timeout_seconds)
         steps = deque(self._watches.popleft()) if self._watches else None
         if steps and isinstance(steps[0], ClusterError):
             raise steps[0]
         yield self._lines(steps)
+
+    async def get(self, path: str, *, metadata_only: bool = False, timeout_seconds: float = ANSWER_SECONDS) -> bytes:
+        raise NotImplementedError(path)
 
     async def _lines(self, steps: deque[Step] | None) -> AsyncIterator[bytes]:
         if steps is None:

@@ -15,18 +15,24 @@ import msgspec
 import pytest
 import trustme
 
-from app.cluster.client import KubernetesApi, from_kubeconfig, in_cluster
-from app.cluster.watch import ApiSource
+from app.cluster.api import Collection
+from app.cluster.client import KubernetesApi
+from app.cluster.configuration import from_kubeconfig, in_cluster
+from app.cluster.kinds import service_accounts
+from app.cluster.objects import ServiceAccount
+from app.cluster.watch import Watched
 from app.errors import ClusterError, ConfigurationError, ExpiredError, PageTooLargeError
 from app.webhook.annotations import Vocabulary
 from tests.app.cluster.eventually import eventually
 from tests.app.cluster.fake_api import EXPIRED, FakeApi, status
+from tests.app.cluster.running import running
 
 pytestmark = pytest.mark.anyio
 
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 TOKEN = "MARKER-TOKEN-THAT-NOBODY-MAY-SEE"  # noqa: S105 - it is here to be searched for
 
+ACCOUNTS = Collection(path="/api/v1/serviceaccounts", metadata_only=True)
 MIB = 1024 * 1024
 ESCAPED = "\x01" * (3 * MIB // 2)
 """As much as etcd holds of an object, and six times that in JSON, as `<` is in Go's."""
@@ -37,21 +43,16 @@ async def no_wait(_seconds: float) -> None:
 
 
 @asynccontextmanager
-async def following(fake: FakeApi, folder: Path, *, page_size: int = 500) -> AsyncIterator[ApiSource]:
+async def following(fake: FakeApi, folder: Path, *, page_size: int = 500) -> AsyncIterator[Watched[ServiceAccount]]:
     """A source that keeps itself current from *fake*, once its first watch is there."""
     async with KubernetesApi(from_kubeconfig(fake.write_kubeconfig(folder / "kubeconfig"))) as api:
-        source = ApiSource(api, keep=Vocabulary(), page_size=page_size, sleep=no_wait)
-        task = asyncio.create_task(source.run())
-        try:
+        source = Watched(api, service_accounts(Vocabulary()), page_size=page_size, sleep=no_wait)
+        async with running(source.run()):
             await eventually(lambda: fake.watching == 1)
             yield source
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
 
-def role(source: ApiSource, name: str) -> str | None:
+def role(source: Watched[ServiceAccount], name: str) -> str | None:
     found = source.get("shop", name)
     return None if found is None else found.annotations.get(ROLE_ARN, "")
 
@@ -133,12 +134,12 @@ async def test_api_that_fails_for_a_while(tmp_path: Path) -> None:
 async def list_once(fake: FakeApi, folder: Path, *, limit: int = 500, **settings: float) -> bytes:
     load = from_kubeconfig(fake.write_kubeconfig(folder / "kubeconfig", token=TOKEN))
     async with KubernetesApi(load, **settings) as api:
-        return await api.list_page(limit=limit, continue_token="")
+        return await api.list_page(ACCOUNTS, limit=limit, continue_token="")
 
 
 async def watch_once(fake: FakeApi, folder: Path, **settings: float) -> list[bytes]:
     load = from_kubeconfig(fake.write_kubeconfig(folder / "kubeconfig", token=TOKEN))
-    async with KubernetesApi(load, **settings) as api, api.watch("1", timeout_seconds=300) as lines:
+    async with KubernetesApi(load, **settings) as api, api.watch(ACCOUNTS, "1", timeout_seconds=300) as lines:
         return [line async for line in lines]
 
 
@@ -150,7 +151,7 @@ FORBIDDEN = 'serviceaccounts is forbidden: User "irsa" cannot list resource "ser
     [
         pytest.param(
             403, status(403, FORBIDDEN),
-            "expected the right to list serviceaccounts in all namespaces, got 403 from {url}: "
+            "expected the right to list serviceaccounts, got 403 from {url}: "
             '"serviceaccounts is forbidden: User \\"irsa\\" cannot list resource \\"serviceaccounts\\" '
             'in API group \\"\\""',
             id="forbidden",
@@ -198,9 +199,7 @@ async def test_watch_that_is_refused_names_its_right(tmp_path: Path) -> None:
     fake = FakeApi()
     fake.answers.append((403, msgspec.json.encode(status(403, "no"))))
     async with fake.serving():
-        with pytest.raises(
-            ClusterError, match=r"^expected the right to watch serviceaccounts in all namespaces, got 403"
-        ):
+        with pytest.raises(ClusterError, match=r"^expected the right to watch serviceaccounts, got 403"):
             await watch_once(fake, tmp_path)
 
 
@@ -301,7 +300,7 @@ async def test_no_error_and_no_repr_shows_the_token(tmp_path: Path) -> None:
         load = from_kubeconfig(fake.write_kubeconfig(tmp_path / "kubeconfig", token=TOKEN))
         async with KubernetesApi(load) as api:
             with pytest.raises(ClusterError) as caught:
-                await api.list_page(limit=1, continue_token="")
+                await api.list_page(ACCOUNTS, limit=1, continue_token="")
 
     assert fake.requests[0]["token"] == TOKEN
     assert TOKEN not in f"{caught.value!r} {api!r} {load!r}"
@@ -437,9 +436,9 @@ async def test_token_that_the_kubelet_replaced_is_read_within_a_minute(
 ) -> None:
     pod = Pod(tmp_path)
     async with FakeApi().serving(tls=pod.server_tls()) as fake, pod.api(fake) as api:
-        await api.list_page(limit=1, continue_token="")
+        await api.list_page(ACCOUNTS, limit=1, continue_token="")
         pod.replace_token("second")
-        await api.list_page(limit=1, continue_token="")
+        await api.list_page(ACCOUNTS, limit=1, continue_token="")
 
         # kubernetes.aio asks this module's clock, and offers no other way to move it.
         class Later(dt.datetime):
@@ -448,7 +447,7 @@ async def test_token_that_the_kubelet_replaced_is_read_within_a_minute(
                 return super().now(tz) + dt.timedelta(seconds=61)
 
         monkeypatch.setattr(dt, "datetime", Later)
-        await api.list_page(limit=1, continue_token="")
+        await api.list_page(ACCOUNTS, limit=1, continue_token="")
 
     assert [request["token"] for request in fake.requests] == ["first", "first", "second"]
 
@@ -457,9 +456,9 @@ async def test_token_that_is_refused_is_read_anew(tmp_path: Path) -> None:
     pod = Pod(tmp_path)
     async with FakeApi(tokens={"second"}).serving(tls=pod.server_tls()) as fake, pod.api(fake) as api:
         with pytest.raises(ClusterError, match="got 401"):
-            await api.list_page(limit=1, continue_token="")
+            await api.list_page(ACCOUNTS, limit=1, continue_token="")
         pod.replace_token("second")
-        await api.list_page(limit=1, continue_token="")
+        await api.list_page(ACCOUNTS, limit=1, continue_token="")
 
     assert [request["token"] for request in fake.requests] == ["first", "second"]
 
@@ -468,12 +467,12 @@ async def test_token_that_is_missing_for_a_moment_is_no_reason_to_end(tmp_path: 
     pod = Pod(tmp_path)
     async with FakeApi(tokens={"second"}).serving(tls=pod.server_tls()) as fake, pod.api(fake) as api:
         with pytest.raises(ClusterError, match="got 401"):
-            await api.list_page(limit=1, continue_token="")
+            await api.list_page(ACCOUNTS, limit=1, continue_token="")
         (tmp_path / "token").unlink()
         with pytest.raises(ClusterError, match="Service token file does not exist"):
-            await api.list_page(limit=1, continue_token="")
+            await api.list_page(ACCOUNTS, limit=1, continue_token="")
         pod.replace_token("second")
-        await api.list_page(limit=1, continue_token="")
+        await api.list_page(ACCOUNTS, limit=1, continue_token="")
 
 
 async def test_server_of_another_ca_is_refused_until_the_ca_is_replaced(tmp_path: Path) -> None:
@@ -482,9 +481,9 @@ async def test_server_of_another_ca_is_refused_until_the_ca_is_replaced(tmp_path
     renewed, pod = Pod(tmp_path / "new"), Pod(tmp_path / "pod")
     async with FakeApi().serving(tls=renewed.server_tls()) as fake, pod.api(fake) as api:
         with pytest.raises(ClusterError, match="certificate verify failed"):
-            await api.list_page(limit=1, continue_token="")
+            await api.list_page(ACCOUNTS, limit=1, continue_token="")
         (tmp_path / "pod" / "ca.crt").write_bytes((tmp_path / "new" / "ca.crt").read_bytes())
-        await api.list_page(limit=1, continue_token="")
+        await api.list_page(ACCOUNTS, limit=1, continue_token="")
 
     assert [request["token"] for request in fake.requests] == ["first"]
 
@@ -516,7 +515,7 @@ def test_watch_that_is_left_leaves_no_connection_behind(tmp_path: Path) -> None:
     pod = Pod(tmp_path)
 
     async def look_and_leave(fake: FakeApi) -> None:
-        async with pod.api(fake) as api, api.watch("1", timeout_seconds=300):
+        async with pod.api(fake) as api, api.watch(ACCOUNTS, "1", timeout_seconds=300):
             pass
 
     with server_without_manners(pod.server_tls()) as fake:

@@ -1,17 +1,18 @@
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 
 import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from app.cluster.api import ServiceAccountApi
-from app.cluster.source import ServiceAccountSource
-from app.cluster.watch import ApiSource
-from app.errors import ClusterError, ExpiredError, PageTooLargeError
+from app.cluster.api import Collection, ReadingApi
+from app.cluster.kinds import service_accounts
+from app.cluster.objects import UNANNOTATED, ServiceAccount
+from app.cluster.watch import Changed, Watched
+from app.errors import ClusterError, ExpiredError, PageTooLargeError, RefusedError
 from app.webhook.annotations import Vocabulary
+from tests.app.cluster.running import running
 from tests.app.cluster.scripted_api import ManualClock, ScriptedApi, Step, event, page
 
 pytestmark = pytest.mark.anyio
@@ -21,17 +22,19 @@ EXPIRED_EVENT = b'{"type": "ERROR", "object": {"metadata": {}, "code": 410, "mes
 
 
 def source(
-    api: ServiceAccountApi,
+    api: ReadingApi,
     clock: ManualClock | None = None,
     *,
     sleep: Callable[[float], Awaitable[None]] | None = None,
     random: Callable[[], float] = lambda: 1.0,
     page_size: int = 2,
-) -> ApiSource:
+    changed: Changed[ServiceAccount] | None = None,
+) -> Watched[ServiceAccount]:
     clock = clock or ManualClock()
-    return ApiSource(
+    return Watched(
         api,
-        keep=Vocabulary(),
+        service_accounts(Vocabulary()),
+        changed=changed,
         page_size=page_size,
         clock=clock,
         sleep=sleep or clock.sleep,
@@ -39,26 +42,15 @@ def source(
     )
 
 
-@asynccontextmanager
-async def running(subject: ServiceAccountSource) -> AsyncIterator[None]:
-    task = asyncio.create_task(subject.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def play(subject: ApiSource, api: ScriptedApi) -> list[EventDict]:
+async def play(subject: Watched[ServiceAccount], api: ScriptedApi) -> list[EventDict]:
     """Run until the script is at its end, and return what was logged."""
     with capture_logs() as logs:
-        async with running(subject), asyncio.timeout(10):
+        async with running(subject.run()), asyncio.timeout(10):
             await api.at_end.wait()
     return logs
 
 
-def names(subject: ApiSource) -> list[str]:
+def names(subject: Watched[ServiceAccount]) -> list[str]:
     return [name for name in ("api", "web", "job", "old") if subject.get("shop", name) is not None]
 
 
@@ -284,7 +276,7 @@ async def test_age_grows_while_the_api_refuses() -> None:
         await clock.sleep(seconds)
         ages.append(subject.age(clock()))
 
-    refused = [ClusterError("expected the right to watch serviceaccounts in all namespaces, got 403")]
+    refused = [ClusterError("expected the right to watch serviceaccounts, got 403")]
     api = ScriptedApi(lists=[page("5")], watches=[refused, refused])
     subject = source(api, clock, sleep=sleep)
 
@@ -383,7 +375,56 @@ async def test_mistake_of_ours_is_not_taken_for_the_weather() -> None:
 
     api = ScriptedApi(lists=[page("5")], watches=[[event("ADDED", "6", "api", annotations={"any": "x"})]])
     clock = ManualClock()
-    subject = ApiSource(api, keep=Mistaken(), clock=clock, sleep=clock.sleep)
+    subject = Watched(api, service_accounts(Mistaken()), clock=clock, sleep=clock.sleep)
 
     with pytest.raises(ZeroDivisionError):
         await asyncio.wait_for(subject.run(), timeout=10)
+
+
+async def test_every_kind_is_asked_for_by_its_collection() -> None:
+    api = ScriptedApi(lists=[page("5")])
+
+    await play(source(api), api)
+
+    assert api.collections == {Collection(path="/api/v1/serviceaccounts", metadata_only=True)}
+
+
+async def test_what_changed_is_told_for_lists_and_events() -> None:
+    told: list[tuple[str, str, bool, bool]] = []
+
+    def changed(namespace: str, name: str, old: ServiceAccount | None, new: ServiceAccount | None) -> None:
+        assert subject.get(namespace, name) == new
+        told.append((namespace, name, old is not None, new is not None))
+
+    api = ScriptedApi(
+        lists=[page("5", "api", "old"), lambda: told.append(("", "", False, False)), page("9", "api", "job")],
+        watches=[[event("ADDED", "6", "web"), event("MODIFIED", "7", "web", labels={"a": "b"}),
+                  event("DELETED", "8", "old"), EXPIRED_EVENT]],
+    )  # fmt: skip
+    subject = source(api, changed=changed)
+
+    await play(subject, api)
+
+    again = told.index(("", "", False, False))
+    assert sorted(told[:2]) == [("shop", "api", False, True), ("shop", "old", False, True)]
+    assert told[2:again] == [("shop", "web", False, True), ("shop", "old", True, False)]
+    assert sorted(told[again + 1 :]) == [("shop", "job", False, True), ("shop", "web", True, False)]
+
+
+async def test_snapshot_can_be_gone_through() -> None:
+    api = ScriptedApi(lists=[page("5", "api", "web")])
+    subject = source(api)
+
+    await play(subject, api)
+
+    assert list(subject) == [("shop", "api", UNANNOTATED), ("shop", "web", UNANNOTATED)]
+
+
+async def test_api_that_says_when_to_come_back_is_left_alone_until_then() -> None:
+    slow_down = RefusedError("expected to list, got 429", status=429, reason="TooManyRequests", retry_after_seconds=7.0)
+    api = ScriptedApi(lists=[slow_down, page("5")])
+    clock = ManualClock()
+
+    await play(source(api, clock), api)
+
+    assert clock.sleeps == [7.0]

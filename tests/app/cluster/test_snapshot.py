@@ -1,11 +1,11 @@
 from app.cluster.objects import UNANNOTATED, ServiceAccount
-from app.cluster.source import Snapshot
+from app.cluster.snapshot import Snapshot
 
 ROLE = ServiceAccount({"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/api"})
 
 
-def snapshot(*entries: tuple[str, str, ServiceAccount]) -> Snapshot:
-    made = Snapshot()
+def snapshot(*entries: tuple[str, str, ServiceAccount]) -> Snapshot[ServiceAccount]:
+    made = Snapshot[ServiceAccount]()
     for namespace, name, service_account in entries:
         made.put(namespace, name, service_account)
     return made
@@ -54,3 +54,15 @@ def test_namespace_that_is_the_same_is_shared_and_others_are_not() -> None:
     assert fresh.get("shop", "api") is ROLE
     assert list(fresh) == [("shop", "api", ROLE), ("test", "api", ROLE), ("new", "api", ROLE)]
     assert list(known) == [("shop", "api", ROLE), ("test", "api", UNANNOTATED)]
+
+
+def test_changes_are_what_the_two_hold_differently() -> None:
+    before = snapshot(("shop", "api", ROLE), ("shop", "web", ROLE), ("old", "api", UNANNOTATED), ("same", "api", ROLE))
+    after = snapshot(("shop", "api", ROLE), ("shop", "web", UNANNOTATED), ("new", "api", ROLE), ("same", "api", ROLE))
+    after.share(before, ["same"])
+
+    assert sorted(after.changes(before), key=lambda change: change[:2]) == [
+        ("new", "api", None, ROLE),
+        ("old", "api", UNANNOTATED, None),
+        ("shop", "web", ROLE, UNANNOTATED),
+    ]
