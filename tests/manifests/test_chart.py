@@ -19,7 +19,12 @@ COMBINATIONS = [
     pytest.param({"controller": {"replicas": 2}, "webhook": {"replicas": 1}}, id="replicas"),
     pytest.param({"controller": {"enabled": False}, "certificates": {"mode": "cert-manager"}}, id="cert-manager"),
     pytest.param(
-        {"certificates": {"mode": "cert-manager", "certManager": {"issuerRef": {"kind": "ClusterIssuer", "name": "x"}}}},
+        {
+            "certificates": {
+                "mode": "cert-manager",
+                "certManager": {"issuerRef": {"kind": "ClusterIssuer", "name": "x"}},
+            }
+        },
         id="an issuer of cert-manager",
     ),
     pytest.param({"certificates": GIVEN}, id="a given certificate"),

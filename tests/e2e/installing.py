@@ -1,0 +1,98 @@
+"""The chart in a real cluster, installed by a real helm."""
+
+import json
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import pytest
+
+from tests.e2e.kubectl import Kubectl
+from tests.manifests.chart import CHART
+
+BOUND_SECONDS: Final = 120
+NO_PODS: Final[Mapping[str, Any]] = {"webhook": {"replicas": 0}, "controller": {"replicas": 0}}
+"""It is the objects that are tested; no kubelet shall look for an image."""
+
+HOOKS: Final = "mutatingwebhookconfiguration"
+NAME: Final = "irsa-webhook"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One installation, in a namespace of its own."""
+
+    kubectl: Kubectl
+    namespace: str
+
+    def helm(self, *arguments: str, values: Mapping[str, Any] | None = None) -> str:
+        """Run helm in this namespace; *values* are given as a file."""
+        given = [] if values is None else ["--values", "-"]
+        where = ["--kubeconfig", str(self.kubectl.kubeconfig), "--namespace", self.namespace]
+        done = subprocess.run(  # noqa: S603 - the arguments are the test's own
+            ["helm", *arguments, *given, *where],  # noqa: S607 - from PATH, as the design says
+            input=json.dumps(values or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=BOUND_SECONDS,
+        )
+        assert done.returncode == 0, f"helm {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def install(self, values: Mapping[str, Any] = NO_PODS) -> None:
+        self.helm("install", "irsa", str(CHART), values=values)
+
+    def upgrade(self, values: Mapping[str, Any] = NO_PODS) -> None:
+        self.helm("upgrade", "irsa", str(CHART), values=values)
+
+    def uninstall(self) -> None:
+        self.helm("uninstall", "irsa", "--ignore-not-found", "--wait=false")
+
+    def hooks(self) -> Any:
+        return self.kubectl.get(HOOKS, NAME)
+
+    def as_service_account(self, name: str) -> Sequence[str]:
+        """Return the flags with which kubectl is that ServiceAccount of ours."""
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{self.namespace}", "system:authenticated"]
+        return [f"--as=system:serviceaccount:{self.namespace}:{name}", *(f"--as-group={group}" for group in groups)]
+
+
+def eventually(state: Callable[[], bool], *, seconds: float = 20) -> None:
+    """Ask the cluster until *state* is reached: an API server learns of new hooks and policies by a watch."""
+    end = time.monotonic() + seconds
+    while not state():
+        assert time.monotonic() < end, f"expected {state.__name__} within {seconds} s"
+
+
+@contextmanager
+def namespace(kubectl: Kubectl, labels: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """A namespace of this test's own, with a ServiceAccount named app that pods may use."""
+    name = f"irsa-test-{secrets.token_hex(4)}"
+    kubectl.create(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "app", "namespace": name}},
+    )
+    try:
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+@contextmanager
+def release(kubectl: Kubectl) -> Iterator[Release]:
+    """Nothing yet, but what is installed is removed afterwards."""
+    if shutil.which("helm") is None:
+        pytest.skip("no helm on PATH")
+    with namespace(kubectl) as name:
+        made = Release(kubectl, name)
+        try:
+            yield made
+        finally:
+            made.uninstall()
