@@ -15,12 +15,19 @@ CONFIG: Final = "config"
 MAX_JSON_CHARACTERS: Final = 1 << 20
 """A ConfigMap has a mebibyte at most (pkg/apis/core/types.go, MaxSecretSize)."""
 
-MAX_YAML_CHARACTERS: Final = 1 << 17
+MAX_YAML_BYTES: Final = 1 << 17
 """Reading so much YAML takes 0.6 s; a mebibyte of JSON takes 10 ms."""
 
 MAX_PROBLEMS: Final = 20
 
-_KIND: Final = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
+_KIND: Final = {
+    dict: "an object",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "an array",
+}
 
 
 class InvalidConfigMapError(ValueError):
@@ -60,23 +67,24 @@ def bounded(problems: Sequence[str]) -> tuple[str, ...]:
 def _decoded(text: str) -> object:
     if len(text) > MAX_JSON_CHARACTERS:
         raise InvalidConfigMapError(f"shorten {CONFIG} to {MAX_JSON_CHARACTERS} characters, got {len(text)}")
-    try:
-        return msgspec.json.decode(text)
-    except UNREADABLE:
-        return _yaml(text)
-
-
-def _yaml(text: str) -> object:
     if not text.strip():
         return None
-    if len(text) > MAX_YAML_CHARACTERS:
-        limit = f"more than {MAX_YAML_CHARACTERS} characters are read as JSON only"
+    encoded = text.encode("utf-8", "replace")
+    try:
+        return msgspec.json.decode(encoded)
+    except UNREADABLE:
+        return _yaml(encoded)
+
+
+def _yaml(text: bytes) -> object:
+    if len(text) > MAX_YAML_BYTES:
+        limit = f"more than {MAX_YAML_BYTES} bytes are read as JSON only"
         raise InvalidConfigMapError(f"write JSON under {CONFIG}, got something else: {limit}")
     # 15 MB, which can be spared where there is JSON or nothing.
     from app.cluster.manifests import read_documents  # noqa: PLC0415 - see above
 
     try:
-        documents = read_documents(text.encode("utf-8", "surrogatepass"), source=CONFIG)
+        documents = read_documents(text, source=CONFIG)
     except ManifestError as error:
         raise InvalidConfigMapError(f"write JSON or YAML under {CONFIG}: {error}") from None
     if len(documents) > 1:

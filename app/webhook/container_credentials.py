@@ -63,6 +63,6 @@ def _identity(entry: object) -> tuple[str, str]:
     values = [entry.get(field) for field in FIELDS]
     for field, value in zip(FIELDS, values, strict=True):
         if not isinstance(value, str) or not value:
-            raise InvalidConfigMapError(f"set {field} to a name, got {kind(value)}")
+            raise InvalidConfigMapError(f"set {field} to a name, got {kind(value or None)}")
     namespace, service_account = map(str, values)
     return namespace, service_account

@@ -42,6 +42,8 @@ MAX_NAMESPACE_CHARACTERS: Final = 63
 MAX_NAME_CHARACTERS: Final = 253
 """apimachinery's DNS1123LabelMaxLength and DNS1123SubdomainMaxLength."""
 
+MAX_INT64: Final = 2**63 - 1
+
 REMEMBERED: Final = 4096
 """Look-ups whose answers are kept: 1 MB, with the longest names that Kubernetes has 2 MB."""
 
@@ -173,10 +175,11 @@ class _Entries:
         if not isinstance(key, str) or not _KEY.fullmatch(key):
             got = shown(key) if isinstance(key, str) else kind(key)
             raise InvalidConfigMapError(f"write namespace/serviceaccount as the key instead of {got}: it is ignored")
-        self.globs += bool(_WILDCARD.search(key.partition("/")[0]))
-        if self.globs > MAX_GLOBS:
-            limit = f"at most {MAX_GLOBS} keys may have a wildcard there"
-            raise InvalidConfigMapError(f"name the namespace in {shown(key)}, {limit}: it is ignored")
+        if _WILDCARD.search(key.partition("/")[0]):
+            self.globs += 1
+            if self.globs > MAX_GLOBS:
+                limit = f"at most {MAX_GLOBS} keys may have a wildcard there"
+                raise InvalidConfigMapError(f"name the namespace in {shown(key)}, {limit}: it is ignored")
         return re.sub(r"\*+", "*", key)
 
     def _role(self, key: str, entry: object) -> MappedRole:
@@ -197,12 +200,11 @@ class _Entries:
             role_arn = parse.role_arn(_string(values.pop("rolearn", "")), account=self.account)
         except InvalidAnnotationError as error:
             raise InvalidConfigMapError(f"set RoleARN of {shown(key)} {error}") from None
-        seconds = _number(values.get("tokenexpiration"))
         role = MappedRole(
             role_arn=role_arn,
             audience=value("Audience", _string),
             regional_sts=value("UseRegionalSTS", _boolean),
-            token_expiration=value("TokenExpiration", _seconds) or parse.clamped_token_expiration(seconds),
+            token_expiration=self._expiration(key, value("TokenExpiration", _seconds)),
             region=value("Region", lambda given: parse.region(_string(given))),
         )
         if values:
@@ -210,6 +212,16 @@ class _Entries:
                 f"remove {shown(next(iter(values)))} from {shown(key)} or mend its name: it is ignored"
             )
         return role
+
+    def _expiration(self, key: str, seconds: str | None) -> int | None:
+        # The AWS webhook's 0 is the default, and kops writes it.
+        if seconds is None or seconds == "0":
+            return None
+        try:
+            return parse.token_expiration(seconds)
+        except InvalidAnnotationError as error:
+            self.problems.append(f"set TokenExpiration of {shown(key)} {error}")
+            return parse.clamped_token_expiration(seconds)
 
 
 def _string(value: object) -> str:
@@ -222,12 +234,10 @@ def _boolean(value: object) -> bool:
     return value if isinstance(value, bool) else parse.boolean(_string(value))
 
 
-def _number(value: object) -> str:
-    """Return what an annotation would say in place of *value*, empty where that is nothing."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if value and (is_number or isinstance(value, str)) else ""
-
-
-def _seconds(value: object) -> int | None:
-    # The AWS webhook's 0 means the default, and kops writes it.
-    return None if value == 0 and not isinstance(value, bool) else parse.token_expiration(_number(value) or kind(value))
+def _seconds(value: object) -> str:
+    """Return what an annotation would say."""
+    # A number of YAML may be longer than what Python is willing to write out.
+    is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INT64
+    if is_number or isinstance(value, str):
+        return str(value)
+    raise InvalidAnnotationError(f"to whole seconds, got {kind(value)}")
