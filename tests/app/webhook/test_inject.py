@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.webhook.identity import Identity
+from app.webhook.identity import Identity, Mode
 from app.webhook.inject import ConflictError, Injection, MalformedPodError, operations
 from tests.app.webhook import aws_webhook
 from tests.builders import ENV, MOUNT, MOUNT_PATH, ROLE_ARN, TOKEN_FILE, VOLUME, container, pod
@@ -85,12 +85,35 @@ def test_pod_with_every_container_skipped_gets_nothing() -> None:
     assert operations(pod(), identity(skip_containers=frozenset({"app"})), injection=Injection()) is None
 
 
-def test_container_with_its_own_role_arn_keeps_it() -> None:
-    own = {"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::111122223333:role/own"}
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({"value": "arn:aws:iam::111122223333:role/own"}, id="spelled-out"),
+        pytest.param({"valueFrom": {"configMapKeyRef": {"name": "aws", "key": "role"}}}, id="from-elsewhere"),
+    ],
+)
+def test_container_with_its_own_role_arn_keeps_it_and_gets_the_token(value: dict[str, Any]) -> None:
+    own = {"name": "AWS_ROLE_ARN"} | value
+
+    assert injected(pod(container(env=[own]))) == pod(
+        container(env=[own, ENV[0], ENV[2]], volumeMounts=[MOUNT]), volumes=[VOLUME]
+    )
+
+
+def test_container_whose_role_arn_is_empty_wants_none() -> None:
+    own = {"name": "AWS_ROLE_ARN", "value": ""}
 
     assert injected(pod(container(env=[own]))) == pod(
         container(env=[own, ENV[0]], volumeMounts=[MOUNT]), volumes=[VOLUME]
     )
+
+
+def test_other_mount_in_our_place_is_a_conflict_for_a_container_with_its_own_role() -> None:
+    own = [{"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::111122223333:role/own"}]
+    before = pod(container(env=own, volumeMounts=[{"name": "secrets", "mountPath": MOUNT_PATH}]))
+
+    with pytest.raises(ConflictError, match=r"^mount volume \"secrets\" of container \"app\" elsewhere: "):
+        operations(before, identity(), injection=Injection())
 
 
 def test_container_that_has_everything_is_left_alone() -> None:
@@ -170,20 +193,6 @@ def test_container_that_another_webhook_adds_later_gets_it_too() -> None:
     ("before", "message"),
     [
         pytest.param(
-            pod(volumes=[{"name": "aws-iam-token", "emptyDir": {}}]),
-            'rename volume aws-iam-token: it is no projected token for audience "sts.amazonaws.com"',
-            id="volume-of-another-kind",
-        ),
-        pytest.param(
-            pod(
-                volumes=[
-                    {"name": "aws-iam-token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
-                ]
-            ),
-            'rename volume aws-iam-token: it is no projected token for audience "sts.amazonaws.com"',
-            id="token-for-the-cluster",
-        ),
-        pytest.param(
             pod(container(volumeMounts=[{"name": "secrets", "mountPath": MOUNT_PATH + "/"}])),
             f'mount volume "secrets" of container "app" elsewhere: {MOUNT_PATH} is for the token',
             id="place-taken",
@@ -220,9 +229,48 @@ def test_our_volume_mounted_elsewhere_is_mounted_in_our_place_too() -> None:
     assert after["spec"]["containers"][0]["volumeMounts"] == [elsewhere, MOUNT]
 
 
-def test_foreign_volume_of_our_name_is_no_conflict_where_nothing_is_pointed_at_it() -> None:
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pytest.param({"emptyDir": {}}, id="of-another-kind"),
+        pytest.param({"projected": None}, id="of-no-kind"),
+        pytest.param(
+            {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}, id="token-for-the-cluster"
+        ),
+        pytest.param(
+            {"projected": {"sources": [{"serviceAccountToken": {"path": "token", "audience": "vault"}}]}},
+            id="token-for-others",
+        ),
+    ],
+)
+def test_volume_of_our_name_that_is_not_ours_stays_and_ours_takes_another_name(foreign: dict[str, Any]) -> None:
+    taken = {"name": "aws-iam-token"} | foreign
+    mount = {"name": "aws-iam-token", "mountPath": "/data"}
+
+    after = injected(pod(container(volumeMounts=[mount]), volumes=[taken]))
+
+    assert after == pod(
+        container(env=ENV, volumeMounts=[mount, MOUNT | {"name": "aws-iam-token-irsa"}]),
+        volumes=[VOLUME | {"name": "aws-iam-token-irsa"}, taken],
+    )
+    assert operations(after, identity(), injection=Injection()) == []
+
+
+def test_other_names_are_numbered_and_known_again_when_the_first_is_free() -> None:
+    taken: list[dict[str, Any]] = [{"name": name, "emptyDir": {}} for name in ("aws-iam-token", "aws-iam-token-irsa")]
+    after = injected(pod(container("a"), volumes=taken))
+    assert after["spec"]["volumes"] == [VOLUME | {"name": "aws-iam-token-irsa-2"}, *taken]
+
+    del after["spec"]["volumes"][1:]
+    after["spec"]["containers"].append(container("late"))
+
+    late = container("late", env=ENV, volumeMounts=[MOUNT | {"name": "aws-iam-token-irsa-2"}])
+    assert injected(after)["spec"]["containers"][1] == late
+
+
+def test_no_volume_takes_another_name_where_no_container_would_read_it() -> None:
     foreign = {"name": "aws-iam-token", "emptyDir": {}}
-    own = [{"name": "AWS_ROLE_ARN", "value": "own"}]
+    own = [{"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/own"}]
 
     assert injected(pod(container(env=own), volumes=[foreign])) == pod(container(env=[*own, ENV[0]]), volumes=[foreign])
 
@@ -286,9 +334,12 @@ def test_wrong_types_are_named_with_their_place(before: dict[str, Any], message:
     assert str(caught.value) == message
 
 
+# No AWS_ROLE_ARN with a value: what a container with its own role gets is not what the AWS webhook gives it.
 VARIABLES = st.sampled_from(
     [
-        {"name": "AWS_ROLE_ARN", "value": "own"},
+        {"name": "AWS_ROLE_ARN", "value": ""},
+        {"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://localhost/"},
+        {"name": "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"},
         {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         {"name": "AWS_REGION", "value": ""},
         {"name": "AWS_DEFAULT_REGION"},
@@ -320,14 +371,18 @@ def pods(draw: st.DrawFn) -> dict[str, Any]:
         spec["nodeSelector"] = {"kubernetes.io/os": draw(st.sampled_from(["linux", "windows"]))}
     if draw(st.booleans()):
         spec["initContainers"] = draw(containers(smallest=0))
-    return pod(*draw(containers(smallest=1)), **spec)
+    made = pod(*draw(containers(smallest=1)), **spec)
+    made["metadata"] |= draw(st.sampled_from([{}, {"labels": None}, {"labels": {}}, {"labels": {"app": "shop"}}]))
+    return made
 
 
-@given(pods(), st.booleans(), st.sampled_from([None, "eu-west-1"]), st.sets(st.sampled_from("ab")))
+@given(
+    pods(), st.sampled_from(Mode), st.booleans(), st.sampled_from([None, "eu-west-1"]), st.sets(st.sampled_from("ab"))
+)
 def test_patched_pod_is_the_one_that_the_aws_webhook_makes(
-    before: dict[str, Any], regional: bool, region: str | None, skipped: set[str]
+    before: dict[str, Any], mode: Mode, regional: bool, region: str | None, skipped: set[str]
 ) -> None:
-    who = identity(regional_sts=regional, skip_containers=frozenset(skipped))
+    who = identity(mode=mode, regional_sts=regional, skip_containers=frozenset(skipped))
     original = copy.deepcopy(before)
 
     added = operations(before, who, injection=Injection(default_region=region))

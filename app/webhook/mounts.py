@@ -1,0 +1,165 @@
+"""The volumes that we add, and their places in containers. Pure.
+
+A volume is ours by what is in it, never by its name alone. Where something else has the name, ours gets another one:
+``aws-iam-token-irsa``, then ``aws-iam-token-irsa-2`` and so on, and the next run knows it again by what is in it. A
+place is fixed, because our variables name it: where something else is mounted there, that is a conflict.
+"""
+
+import itertools
+import posixpath
+import re
+from collections.abc import Container
+from typing import Final, Literal, NamedTuple
+
+from app.text import shown
+from app.webhook.document import ConflictError, Object, Operation, append, list_at, named
+from app.webhook.identity import Identity
+
+MOUNTED: Final = (("volumeMounts", "mountPath"), ("volumeDevices", "devicePath"))
+"""Where a container has volumes, block devices too, and how it calls the place."""
+
+MAX_STEM_CHARACTERS: Final = 50
+"""Of a name of 63, which a volume may have, so that another one has room behind it."""
+
+Content = Literal["the token", "the AWS config file"]
+
+
+class Volume(NamedTuple):
+    """A volume of ours in one pod; a tuple, because one is made in every review and a dataclass would cost more."""
+
+    name: str
+    mount_path: str
+    content: Content
+    document: Object
+    is_there: bool
+    """Whether the pod has it already."""
+    is_renamed: bool
+    """Whether something else has the name that it would have."""
+
+
+def token_source(identity: Identity, path: str) -> Object:
+    """Return a volume's content: the token of *identity* in the file *path*."""
+    token = {"audience": identity.audience, "expirationSeconds": identity.token_expiration, "path": path}
+    return {"projected": {"sources": [{"serviceAccountToken": token}]}}
+
+
+def annotation_source(annotation: str, path: str) -> Object:
+    """Return a volume's content: what the pod's *annotation* says, in the file *path*."""
+    field = {"fieldPath": f"metadata.annotations['{annotation}']"}
+    return {"downwardAPI": {"items": [{"path": path, "fieldRef": field}]}}
+
+
+def volume(
+    volumes: list[tuple[str, Object]], name: str, source: Object, *, mount_path: str, content: Content
+) -> Volume:
+    """Return our volume of *source* in a pod.
+
+    Args:
+        volumes: the pod's own ones with their names.
+        name: what ours is called where nothing else is.
+        source: what is in it, by `token_source` or `annotation_source`.
+        mount_path: where containers have it.
+        content: how to call it before people.
+    """
+    # One look at what all names of ours begin with is enough for most pods.
+    near = {other: one for other, one in volumes if other.startswith(name[:MAX_STEM_CHARACTERS])}
+    ours = []
+    chosen = name
+    if near:
+        ours = [other for other in near if _is_name(other, name) and is_ours(near[other], source)]
+        chosen = min(ours, key=lambda one: (len(one), one)) if ours else _free_name(name, near)
+    return Volume(
+        name=chosen,
+        mount_path=mount_path,
+        content=content,
+        document={"name": chosen, **source},
+        is_there=bool(ours),
+        is_renamed=chosen != name,
+    )
+
+
+def is_ours(volume: Object, source: Object) -> bool:
+    """Return whether *volume* puts what *source* does into the same file: then it serves, whoever wrote it.
+
+    A token is the same for one audience, however long it lives.
+    """
+    kind = "projected" if "projected" in source else "downwardAPI"
+    key = "sources" if kind == "projected" else "items"
+    wanted = _entry(source[kind][key][0])
+    parent = volume.get(kind)
+    entries = parent.get(key) if isinstance(parent, dict) else None
+    return any(_entry(entry) == wanted for entry in (entries if isinstance(entries, list) else ()))
+
+
+def _entry(entry: object) -> tuple[object, object] | None:
+    """Return file and content of an entry of a volume, or None where it is of no kind of ours."""
+    if not isinstance(entry, dict):
+        return None
+    token, field = entry.get("serviceAccountToken"), entry.get("fieldRef")
+    if isinstance(token, dict):
+        return token.get("path"), token.get("audience")
+    return (entry.get("path"), field.get("fieldPath")) if isinstance(field, dict) else None
+
+
+def _is_name(name: str, plain: str) -> bool:
+    return name == plain or re.fullmatch(rf"{re.escape(plain[:MAX_STEM_CHARACTERS])}-irsa(-[0-9]+)?", name) is not None
+
+
+def _free_name(plain: str, taken: Container[str]) -> str:
+    stem = f"{plain[:MAX_STEM_CHARACTERS]}-irsa"
+    numbered = (f"{stem}-{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain((plain, stem), numbered) if name not in taken)
+
+
+def volume_operations(spec: Object, volumes: list[Volume]) -> list[Operation]:
+    """Return what adds those of *volumes* that are not there: the first one in front of all, the others last."""
+    missing = [volume.document for volume in volumes if not volume.is_there]
+    if missing and not isinstance(spec.get("volumes"), list):
+        return [{"op": "add", "path": "/spec/volumes", "value": missing}]
+    first = volumes[0].document if volumes else None
+    return [
+        {"op": "add", "path": f"/spec/volumes/{0 if document is first else '-'}", "value": document}
+        for document in missing
+    ]
+
+
+def mount_operations(container: Object, path: str, volume: Volume, *, is_pointed_at: bool) -> list[Operation]:
+    """Return what mounts *volume* in a *container*, nothing where it is mounted.
+
+    Args:
+        container: it is at *path*.
+        path: JSON pointer.
+        volume: ours.
+        is_pointed_at: whether a variable of ours says what is at its place, so that nothing else may be there.
+
+    Raises:
+        ConflictError: something else is.
+        MalformedPodError: what the container mounts cannot be read.
+    """
+    is_there = False
+    ours, place = volume.name, volume.mount_path
+    for name, at, mounted in _places(container, path, name=ours, near=place):
+        is_whole = not (mounted.get("subPath") or mounted.get("subPathExpr"))
+        is_ours = name == ours and at == place and is_whole
+        is_there = is_there or is_ours or (not is_pointed_at and (name == ours or at == place))
+        if is_pointed_at and not is_ours and (at == place or at.startswith(f"{place}/")):
+            who = f"volume {shown(name)} of container {shown(container['name'])}"
+            raise ConflictError(f"mount {who} elsewhere: {place} is for {volume.content}")
+    added = {"name": ours, "readOnly": True, "mountPath": place}
+    return [] if is_there else append(container, "volumeMounts", path, [added])
+
+
+def _places(container: Object, path: str, *, name: str, near: str) -> list[tuple[str, str, Object]]:
+    """Return what is mounted of volume *name* or *near* a path: the volume's name, the cleaned path, the mount."""
+    found = []
+    for key, where in MOUNTED:
+        if key in container:
+            for volume, mounted in named(list_at(container, key, path), path, key):
+                at = mounted.get(where)
+                if isinstance(at, str):
+                    # Cleaning costs as much as all the rest, and hardly any path needs it.
+                    if at.endswith("/") or "//" in at or "/." in at:
+                        at = posixpath.normpath(at)
+                    if volume == name or at.startswith(near):
+                        found.append((volume, at, mounted))
+    return found
