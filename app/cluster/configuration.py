@@ -15,6 +15,7 @@ from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from kubernetes.aio.config.kube_config import KubeConfigLoader
 
 from app.cluster.events import MESSAGE_CHARACTERS
+from app.cluster.kubeconfig import merged
 from app.errors import ConfigurationError
 from app.text import shown
 
@@ -48,13 +49,32 @@ def in_cluster(environ: Mapping[str, str] = os.environ, *, mounted: Path = MOUNT
     return load
 
 
-def from_kubeconfig(file: Path) -> Load:
-    """Return what loads the configuration of a kubeconfig *file*'s current context."""
-    folder = str(file.absolute().parent)
+def configured(kubeconfig: Path | None, environ: Mapping[str, str]) -> Load:
+    """Return what loads the configuration of a command that a person starts, as kubectl finds it.
+
+    Args:
+        kubeconfig: what ``--kubeconfig`` names. Without it the files of KUBECONFIG count, then ``~/.kube/config`` if
+            it is there, then what a pod is given.
+        environ: where KUBECONFIG, HOME and a pod's variables are.
+    """
+    if kubeconfig is not None:
+        return from_kubeconfig(kubeconfig)
+    named = [Path(name) for name in environ.get("KUBECONFIG", "").split(os.pathsep) if name]
+    if named:
+        # As for kubectl, some of several may be missing; of those that are not there at all one is named.
+        return from_kubeconfig(*([file for file in named if file.exists()] or named[:1]))
+    usual = Path(environ.get("HOME", "/")) / ".kube" / "config"
+    return from_kubeconfig(usual) if usual.exists() else in_cluster(environ)
+
+
+def from_kubeconfig(*files: Path) -> Load:
+    """Return what loads the configuration of the current context of kubeconfig *files*, which count together."""
+    named = os.pathsep.join(map(str, files))
 
     async def load() -> Configuration:
         configuration = Configuration()
-        content = _kubeconfig(file)
+        contents = [(str(file.absolute().parent), _kubeconfig(file)) for file in files]
+        folder, content = contents[0] if len(contents) == 1 else ("", merged(contents))
         try:
             # Keys that stand in the file go to temporary files with mode 0600 until we exit, because Python's TLS takes
             # them from files only.
@@ -62,15 +82,15 @@ def from_kubeconfig(file: Path) -> Load:
             await loader.load_and_set(configuration)
         except ConfigException as error:
             # It names sections and entries of the file, never a value.
-            raise ConfigurationError(f"kubeconfig {file}: {shown(str(error), MESSAGE_CHARACTERS)}") from error
+            raise ConfigurationError(f"kubeconfig {named}: {shown(str(error), MESSAGE_CHARACTERS)}") from error
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             # What Python says of a section of the wrong shape may quote it, and with it a token.
             problem = "expected clusters, users and contexts as kubectl writes them, got something else"
-            raise ConfigurationError(f"kubeconfig {file}: {problem}") from error
+            raise ConfigurationError(f"kubeconfig {named}: {problem}") from error
         url = urlsplit(configuration.host)
         if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.password:
             raise ConfigurationError(
-                f"kubeconfig {file}: expected server to be https://HOST[:PORT], got something else"
+                f"kubeconfig {named}: expected server to be https://HOST[:PORT], got something else"
             )
         return configuration
 

@@ -1,30 +1,24 @@
 import asyncio
-import datetime as dt
-import gc
-import socket
-import ssl
 import subprocess
 import sys
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import trustme
 
-from app.cluster.api import Collection
+from app.cluster.api import Answer, Collection, PatchType
 from app.cluster.client import KubernetesApi
-from app.cluster.configuration import from_kubeconfig, in_cluster
+from app.cluster.configuration import from_kubeconfig
 from app.cluster.kinds import service_accounts
 from app.cluster.objects import ServiceAccount
 from app.cluster.watch import Watched
-from app.errors import ClusterError, ConfigurationError, ExpiredError, PageTooLargeError
+from app.errors import ClusterError, ExpiredError, PageTooLargeError, RefusedError
 from app.webhook.annotations import Vocabulary
 from tests.app.cluster.eventually import eventually
-from tests.app.cluster.fake_api import EXPIRED, FakeApi, status
+from tests.app.cluster.fake_api import EXPIRED, FakeApi, Request, status
 from tests.app.cluster.running import running
 
 pytestmark = pytest.mark.anyio
@@ -306,218 +300,139 @@ async def test_no_error_and_no_repr_shows_the_token(tmp_path: Path) -> None:
     assert TOKEN not in f"{caught.value!r} {api!r} {load!r}"
 
 
-KUBECONFIG = """
-current-context: here
-clusters: [{name: local, cluster: {server: "http://127.0.0.1:1"}}]
-users: [{name: me, user: {token: MARKER-TOKEN-THAT-NOBODY-MAY-SEE}}]
-contexts: [{name: here, context: {cluster: local, user: me}}]
-"""
+API = "/api/v1/namespaces/shop/serviceaccounts/api"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/irsa-system/leases"
+LEASE = f"{LEASES}/irsa-controller"
+MERGE: PatchType = "application/merge-patch+json"
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "message"),
-    [
-        pytest.param(
-            "current-context: here", "",
-            '"Invalid kube-config file. Expected key current-context in kube-config"',
-            id="no-context",
-        ),
-        pytest.param(
-            "current-context: here", "current-context: there",
-            '"Invalid kube-config file. Expected object with name there in kube-config/contexts list"',
-            id="context-that-is-not-there",
-        ),
-        pytest.param(
-            "user: {token", "person: {token",
-            '"Invalid kube-config file. Expected key user in kube-config/users[name=me]"',
-            id="user-without-user",
-        ),
-        pytest.param(
-            "users: [", "users: [MARKER-TOKEN-THAT-NOBODY-MAY-SEE, ",
-            '"Invalid kube-config file. Expected all values in kube-config/users list to have \'name\' key"',
-            id="user-without-name",
-        ),
-        pytest.param(
-            "users: [", "users: [7, ",
-            "expected clusters, users and contexts as kubectl writes them, got something else",
-            id="user-that-is-a-number",
-        ),
-        pytest.param(
-            "cluster: {server", "cluster: {sever",
-            "expected server to be https://HOST[:PORT], got something else",
-            id="no-server",
-        ),
-        pytest.param(
-            "http://", "http://me:MARKER-TOKEN-THAT-NOBODY-MAY-SEE@",
-            "expected server to be https://HOST[:PORT], got something else",
-            id="credentials-in-the-url",
-        ),
-        pytest.param(KUBECONFIG, "- a list", "expected one YAML mapping, got something else", id="list"),
-        pytest.param(KUBECONFIG, "", "expected one YAML mapping, got something else", id="empty"),
-    ],
-)  # fmt: skip
-async def test_kubeconfig_that_cannot_be_used(tmp_path: Path, before: str, after: str, message: str) -> None:
-    file = tmp_path / "kubeconfig"
-    assert before in KUBECONFIG
-    file.write_text(KUBECONFIG.replace(before, after))
-
-    with pytest.raises(ConfigurationError) as caught:
-        async with KubernetesApi(from_kubeconfig(file)):
-            pass
-
-    assert str(caught.value) == f"kubeconfig {file}: {message}"
+@asynccontextmanager
+async def client(fake: FakeApi, folder: Path) -> AsyncIterator[KubernetesApi]:
+    async with KubernetesApi(from_kubeconfig(fake.write_kubeconfig(folder / "kubeconfig"))) as api:
+        yield api
 
 
-async def test_kubeconfig_with_a_slip_names_line_and_column(tmp_path: Path) -> None:
-    file = tmp_path / "kubeconfig"
-    file.write_text("clusters: [\nusers: MARKER: x")
+async def test_one_object_is_read(tmp_path: Path) -> None:
+    async with FakeApi().put("shop", "api", {ROLE_ARN: "one"}).serving() as fake, client(fake, tmp_path) as api:
+        body = msgspec.json.decode(await api.get(API, metadata_only=True))
 
-    with pytest.raises(ConfigurationError) as caught:
-        async with KubernetesApi(from_kubeconfig(file)):
-            pass
-
-    assert str(caught.value) == f"{file}:2:14: cannot be read as YAML: expected ',' or ']', but got ':'"
+    assert body["metadata"]["annotations"] == {ROLE_ARN: "one"}
+    assert fake.others == [Request("GET", API, {}, "application/json", None)]
 
 
-async def test_kubeconfig_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        async with KubernetesApi(from_kubeconfig(tmp_path / "none")):
-            pass
+async def test_object_that_is_not_there_is_told_by_its_reason(tmp_path: Path) -> None:
+    async with FakeApi().serving() as fake, client(fake, tmp_path) as api:
+        with pytest.raises(RefusedError) as caught:
+            await api.get(API)
 
-    assert str(caught.value) == f"kubeconfig {tmp_path}/none: expected a readable file, got: No such file or directory"
-
-
-async def test_certificates_that_are_none(tmp_path: Path) -> None:
-    file = tmp_path / "kubeconfig"
-    (tmp_path / "ca.crt").write_text("no certificate")
-    file.write_text(KUBECONFIG.replace("server", "certificate-authority: ca.crt, server").replace("http:", "https:"))
-
-    with pytest.raises(ConfigurationError, match=r"^expected CA and client certificate as PEM files that fit, got "):
-        async with KubernetesApi(from_kubeconfig(file)):
-            pass
-
-
-async def test_outside_of_a_pod_without_a_kubeconfig(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        async with KubernetesApi(in_cluster({}, mounted=tmp_path)):
-            pass
-
+    assert caught.value.is_not_found
+    assert caught.value.status == 404
     assert str(caught.value) == (
-        "expected to run in a pod with a ServiceAccount token, or --kubeconfig FILE, got neither: "
-        '"Service host/port is not set."'
+        f"expected to get serviceaccounts api in namespace shop, got 404 from {fake.url}: "
+        '"serviceaccounts \\"api\\" not found"'
     )
 
 
-class Pod:
-    """What the kubelet and kube-apiserver give a pod: two variables, a CA and a token that is replaced."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._ca = trustme.CA()
-        self._ca.cert_pem.write_to_path(folder / "ca.crt")
-        self.replace_token("first")
-
-    def replace_token(self, token: str) -> None:
-        (self.folder / "token").write_text(token)
-
-    def server_tls(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert("127.0.0.1").configure_cert(context)
-        return context
-
-    def api(self, fake: FakeApi) -> KubernetesApi:
-        host, _, port = fake.url.removeprefix("https://").partition(":")
-        environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
-        return KubernetesApi(in_cluster(environ, mounted=self.folder))
+async def test_object_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    async with FakeApi().put("shop", "api").serving() as fake, client(fake, tmp_path) as api:
+        fake.answering.clear()
+        with pytest.raises(ClusterError, match=f"^expected {fake.url} to answer, got .*[Tt]imeout"):
+            await api.get(API, timeout_seconds=0.05)
+        fake.answering.set()
 
 
-async def test_token_that_the_kubelet_replaced_is_read_within_a_minute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pod = Pod(tmp_path)
-    async with FakeApi().serving(tls=pod.server_tls()) as fake, pod.api(fake) as api:
-        await api.list_page(ACCOUNTS, limit=1, continue_token="")
-        pod.replace_token("second")
-        await api.list_page(ACCOUNTS, limit=1, continue_token="")
+async def test_object_that_is_too_large_is_not_held(tmp_path: Path) -> None:
+    async with FakeApi().serving() as fake, client(fake, tmp_path) as api:
+        fake.answers.append((200, b" " * (16 * MIB + 1)))
+        with pytest.raises(ClusterError) as caught:
+            await api.get(API)
 
-        # kubernetes.aio asks this module's clock, and offers no other way to move it.
-        class Later(dt.datetime):
-            @classmethod
-            def now(cls, tz: dt.tzinfo | None = None) -> "Later":
-                return super().now(tz) + dt.timedelta(seconds=61)
-
-        monkeypatch.setattr(dt, "datetime", Later)
-        await api.list_page(ACCOUNTS, limit=1, continue_token="")
-
-    assert [request["token"] for request in fake.requests] == ["first", "first", "second"]
+    assert str(caught.value) == ("expected serviceaccounts api in namespace shop in at most 16777216 bytes, got more")
 
 
-async def test_token_that_is_refused_is_read_anew(tmp_path: Path) -> None:
-    pod = Pod(tmp_path)
-    async with FakeApi(tokens={"second"}).serving(tls=pod.server_tls()) as fake, pod.api(fake) as api:
-        with pytest.raises(ClusterError, match="got 401"):
-            await api.list_page(ACCOUNTS, limit=1, continue_token="")
-        pod.replace_token("second")
-        await api.list_page(ACCOUNTS, limit=1, continue_token="")
+async def test_writes_are_what_the_api_wants(tmp_path: Path) -> None:
+    operations = [{"op": "remove", "path": "/spec/holderIdentity"}]
+    async with FakeApi().serving() as fake, client(fake, tmp_path) as api:
+        fake.answers.extend([(201, b'{"a": 1}'), (201, b"{}"), *[(200, b"{}")] * 5])
+        answer = await api.create(LEASES, {"metadata": {"name": "x"}})
+        await api.create(LEASES, {}, dry_run=True)
+        await api.patch(LEASE, {"spec": {"holderIdentity": None}}, patch_type=MERGE)
+        await api.patch(LEASE, operations, patch_type="application/json-patch+json", dry_run=True)
+        apply = {"spec": {"renewTime": "x"}}
+        kind: PatchType = "application/apply-patch+yaml"
+        await api.patch(LEASE, apply, patch_type=kind, field_manager="irsa-ca", force=True)
+        await api.delete(LEASE)
 
-    assert [request["token"] for request in fake.requests] == ["first", "second"]
-
-
-async def test_token_that_is_missing_for_a_moment_is_no_reason_to_end(tmp_path: Path) -> None:
-    pod = Pod(tmp_path)
-    async with FakeApi(tokens={"second"}).serving(tls=pod.server_tls()) as fake, pod.api(fake) as api:
-        with pytest.raises(ClusterError, match="got 401"):
-            await api.list_page(ACCOUNTS, limit=1, continue_token="")
-        (tmp_path / "token").unlink()
-        with pytest.raises(ClusterError, match="Service token file does not exist"):
-            await api.list_page(ACCOUNTS, limit=1, continue_token="")
-        pod.replace_token("second")
-        await api.list_page(ACCOUNTS, limit=1, continue_token="")
-
-
-async def test_server_of_another_ca_is_refused_until_the_ca_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "new").mkdir()
-    (tmp_path / "pod").mkdir()
-    renewed, pod = Pod(tmp_path / "new"), Pod(tmp_path / "pod")
-    async with FakeApi().serving(tls=renewed.server_tls()) as fake, pod.api(fake) as api:
-        with pytest.raises(ClusterError, match="certificate verify failed"):
-            await api.list_page(ACCOUNTS, limit=1, continue_token="")
-        (tmp_path / "pod" / "ca.crt").write_bytes((tmp_path / "new" / "ca.crt").read_bytes())
-        await api.list_page(ACCOUNTS, limit=1, continue_token="")
-
-    assert [request["token"] for request in fake.requests] == ["first"]
+    manager = {"fieldManager": "irsa"}
+    assert answer == Answer({"a": 1})
+    assert fake.others == [
+        Request("POST", LEASES, {}, "application/json", {"metadata": {"name": "x"}}),
+        Request("POST", LEASES, {"dryRun": "All"}, "application/json", {}),
+        Request("PATCH", LEASE, manager, "application/merge-patch+json", {"spec": {"holderIdentity": None}}),
+        Request("PATCH", LEASE, manager | {"dryRun": "All"}, "application/json-patch+json", operations),
+        Request("PATCH", LEASE, {"fieldManager": "irsa-ca", "force": "true"}, "application/apply-patch+yaml", apply),
+        Request("DELETE", LEASE, {}, "application/json", None),
+    ]
 
 
-@contextmanager
-def server_without_manners(tls: ssl.SSLContext) -> Iterator[FakeApi]:
-    """Answers one watch, and then neither reads nor says goodbye."""
-    done = threading.Event()
+async def test_warnings_of_webhooks_are_in_the_answer(tmp_path: Path) -> None:
+    async with FakeApi().serving() as fake, client(fake, tmp_path) as api:
+        fake.answers.append((201, b"{}"))
+        fake.headers += [("Warning", '299 - "create the pod again"'), ("Warning", '299 - "a \\"b\\""')]
+        answer = await api.create("/api/v1/namespaces/shop/pods", {}, dry_run=True)
 
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with tls.wrap_socket(connection, server_side=True) as secured:
-            secured.recv(65_536)
-            secured.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-            done.wait()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield FakeApi(url=f"https://127.0.0.1:{listener.getsockname()[1]}")
-        finally:
-            done.set()
-            thread.join()
+    assert answer.warnings == ("create the pod again", 'a "b"')
 
 
-def test_watch_that_is_left_leaves_no_connection_behind(tmp_path: Path) -> None:
-    pod = Pod(tmp_path)
+@pytest.mark.parametrize("reason", ["Conflict", "AlreadyExists"])
+async def test_object_that_somebody_else_changed_is_a_conflict(tmp_path: Path, reason: str) -> None:
+    async with FakeApi().serving() as fake, client(fake, tmp_path) as api:
+        fake.answers.append((409, msgspec.json.encode(status(409, "the object has been modified", reason))))
+        with pytest.raises(RefusedError) as caught:
+            await api.patch(LEASE, {}, patch_type=MERGE)
 
-    async def look_and_leave(fake: FakeApi) -> None:
-        async with pod.api(fake) as api, api.watch(ACCOUNTS, "1", timeout_seconds=300):
-            pass
+    assert caught.value.is_conflict
+    assert str(caught.value) == (
+        f"expected to patch leases irsa-controller in namespace irsa-system, got 409 from {fake.url}: "
+        '"the object has been modified"'
+    )
 
-    with server_without_manners(pod.server_tls()) as fake:
-        asyncio.run(look_and_leave(fake))
-        gc.collect()  # an open transport would complain now, and pytest make an error of it
+
+async def test_deleting_what_is_not_there_is_done_and_what_is_forbidden_is_not(tmp_path: Path) -> None:
+    async with FakeApi().serving() as fake, client(fake, tmp_path) as api:
+        fake.answers.append((404, msgspec.json.encode(status(404, "not found", "NotFound"))))
+        await api.delete(LEASE)
+        fake.answers.append((403, msgspec.json.encode(status(403, "no", "Forbidden"))))
+        with pytest.raises(RefusedError, match=r"^expected the right to delete leases irsa-controller in namespace"):
+            await api.delete(LEASE)
+
+
+async def test_api_that_is_overloaded_says_when_to_come_back(tmp_path: Path) -> None:
+    async with FakeApi().serving() as fake, client(fake, tmp_path) as api:
+        fake.answers.append((429, msgspec.json.encode(status(429, "slow down", "TooManyRequests"))))
+        fake.headers.append(("Retry-After", "7"))
+        with pytest.raises(RefusedError) as caught:
+            await api.create(LEASES, {})
+
+    assert (caught.value.reason, caught.value.retry_after_seconds) == ("TooManyRequests", 7.0)
+
+
+async def test_write_that_is_answered_with_something_else_is_told(tmp_path: Path) -> None:
+    async with FakeApi().serving() as fake, client(fake, tmp_path) as api:
+        fake.answers.append((200, b"<html>"))
+        with pytest.raises(ClusterError) as caught:
+            await api.create(LEASES, {})
+
+    assert (
+        str(caught.value)
+        == "expected an object in answer to create leases in namespace irsa-system, got something else"
+    )
+
+
+async def test_collection_is_selected_from(tmp_path: Path) -> None:
+    chosen = Collection(path="/api/v1/serviceaccounts", field_selector="metadata.name=api", label_selector="a=b,c")
+    async with FakeApi().serving() as fake, client(fake, tmp_path) as api:
+        fake.answers.append((200, b"{}"))
+        await api.list_page(chosen, limit=1, continue_token="")
+
+    assert fake.requests == [{"fieldSelector": "metadata.name=api", "labelSelector": "a=b,c", "limit": "1"}]
