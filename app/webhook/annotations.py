@@ -140,6 +140,11 @@ class Vocabulary:
         """Return the full key of the annotation *name*."""
         return f"{self.prefix}/{name}"
 
+    def named(self, annotations: Mapping[str, str]) -> dict[str, str]:
+        """Return what *annotations* say under our prefix, by name; what is empty is as good as absent."""
+        start = f"{self.prefix}/"
+        return {key[len(start) :]: value for key, value in annotations.items() if value and key.startswith(start)}
+
     def is_known(self, key: str) -> bool:
         """Return whether the value of *key* is read."""
         prefix, slash, name = key.partition("/")

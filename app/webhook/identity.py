@@ -129,12 +129,12 @@ def identify(
     if not (service_account or mapping or uses_container_credentials):  # of most pods nothing else is asked
         return Identified(identity=None, source=None, warnings=tuple(warnings))
     warnings += vocabulary.slips(service_account, "ServiceAccount")
-    reader = _Reader(vocabulary=vocabulary, pod=pod, service_account=service_account, warnings=warnings)
-    reader.value("ServiceAccount", REQUIRE_IDENTITY, parse.boolean)
+    reader = _Reader(vocabulary, vocabulary.named(pod), vocabulary.named(service_account), warnings)
+    reader.requirement(service_account)
     if uses_container_credentials:
         identity = reader.container_credentials(mapping or NOBODY, defaults)
         return Identified(identity=identity, source=Source.CONTAINER_CREDENTIALS, warnings=tuple(warnings))
-    if service_account.get(vocabulary.key("role-arn")):
+    if "role-arn" in reader.service_account:
         role_arn = reader.on_service_account("role-arn", partial(parse.role_arn, account=defaults.account))
         if role_arn is None:
             return Identified(identity=None, source=Source.ANNOTATION, warnings=(warnings[-1], *warnings[:-1]))
@@ -167,17 +167,27 @@ NOBODY: Final = MappedRole(role_arn="")
 """In container-credentials mode the role is not in the pod, and mostly in no mapping either."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Reader:
-    """Reads annotations, and collects warnings of those that cannot be used."""
+    """Reads the annotations that there are, by name, and collects warnings of those that cannot be used."""
 
     vocabulary: Vocabulary
     pod: Mapping[str, str]
     service_account: Mapping[str, str]
     warnings: list[str]
 
-    def value(self, place: Place, key: str, parser: Callable[[str], T]) -> T | None:
-        value = (self.pod if place == "pod" else self.service_account).get(key)
+    def requirement(self, annotations: Mapping[str, str]) -> None:
+        self._parsed(annotations.get(REQUIRE_IDENTITY), REQUIRE_IDENTITY, "ServiceAccount", parse.boolean)
+
+    def on_service_account(self, name: str, parser: Callable[[str], T]) -> T | None:
+        value = self.service_account.get(name)
+        return self._parsed(value, self.vocabulary.key(name), "ServiceAccount", parser) if value else None
+
+    def on_pod(self, name: str, parser: Callable[[str], T]) -> T | None:
+        value = self.pod.get(name)
+        return self._parsed(value, self.vocabulary.key(name), "pod", parser) if value else None
+
+    def _parsed(self, value: str | None, key: str, place: Place, parser: Callable[[str], T]) -> T | None:
         if not value:
             return None
         try:
@@ -186,27 +196,21 @@ class _Reader:
             self.warnings.append(f"set {key} on the {place} {error}")
             return None
 
-    def on_service_account(self, name: str, parser: Callable[[str], T]) -> T | None:
-        return self.value("ServiceAccount", self.vocabulary.key(name), parser)
-
     def web_identity(self, role: MappedRole, defaults: Defaults) -> Identity:
-        key = self.vocabulary.key
         regional = self.on_service_account("sts-regional-endpoints", parse.boolean)
-        on_pod, on_service_account = self._expiration("pod"), self._expiration("ServiceAccount")
-        skipped, included = self._containers("skip-containers"), self._containers("include-containers")
         session_name = self.on_service_account("session-name", parse.boolean)
         role_arn = partial(parse.role_arn, account=defaults.account)
-        further = self.on_service_account("profiles", partial(profiles.parse, role_arn=role_arn))
+        skipped, included = self._containers("skip-containers"), self._containers("include-containers")
         return Identity(
             role_arn=role.role_arn,
-            audience=self.service_account.get(key("audience")) or role.audience or defaults.audience,
-            token_expiration=on_pod or on_service_account or role.token_expiration or defaults.token_expiration,
-            regional_sts=_first(regional, role.regional_sts, default=defaults.regional_sts),
+            audience=self.service_account.get("audience") or role.audience or defaults.audience,
+            token_expiration=self._expiration() or role.token_expiration or defaults.token_expiration,
+            regional_sts=_first(regional, role.regional_sts, defaults.regional_sts),
             region=self.on_service_account("region", parse.region) or role.region,
             skip_containers=frozenset().union(*skipped),
-            include_containers=next(iter(included), None),
-            has_session_name=_first(session_name, default=defaults.has_session_name),
-            profiles=further or (),
+            include_containers=included[0] if included else None,
+            has_session_name=_first(session_name, None, defaults.has_session_name),
+            profiles=self.on_service_account("profiles", partial(profiles.parse, role_arn=role_arn)) or (),
         )
 
     def container_credentials(self, role: MappedRole, defaults: Defaults) -> Identity:
@@ -224,19 +228,22 @@ class _Reader:
             profiles=(),
         )
 
-    def _expiration(self, place: Place) -> int | None:
-        key = self.vocabulary.key("token-expiration")
-        value = self.value(place, key, parse.token_expiration)
-        if value is None:
-            value = parse.clamped_token_expiration((self.pod if place == "pod" else self.service_account).get(key, ""))
-        return value
+    def _expiration(self) -> int | None:
+        name = "token-expiration"
+        on_pod = self.on_pod(name, parse.token_expiration)
+        on_service_account = self.on_service_account(name, parse.token_expiration)
+        clamp = parse.clamped_token_expiration
+        return (
+            on_pod or clamp(self.pod.get(name, "")) or on_service_account or clamp(self.service_account.get(name, ""))
+        )
 
     def _containers(self, name: str) -> list[frozenset[str]]:
         """Return the lists that are there, the pod's first."""
-        places: tuple[Place, ...] = ("pod", "ServiceAccount")
-        found = [self.value(place, self.vocabulary.key(name), parse.containers) for place in places]
+        found = (self.on_pod(name, parse.containers), self.on_service_account(name, parse.containers))
         return [names for names in found if names]
 
 
-def _first(*values: bool | None, default: bool) -> bool:
-    return next((value for value in values if value is not None), default)
+def _first(value: bool | None, other: bool | None, default: bool) -> bool:  # noqa: FBT001 - a choice between them
+    if value is not None:
+        return value
+    return default if other is None else other
