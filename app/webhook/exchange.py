@@ -4,6 +4,7 @@ Plain ASGI, past the per-route machinery of the framework: one admission review 
 """
 
 import asyncio
+import traceback
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -21,6 +22,9 @@ and in JSON it may be twice as long as it is in protobuf; 7 MiB is what controll
 
 MAX_HELD_BYTES: Final = 64 * 1024 * 1024
 """Of all bodies that are being read; then the largest is told to come again. Every pod of the cluster can reach us."""
+
+MAX_LOGGED_CHARACTERS: Final = 253
+"""The longest name in Kubernetes (apimachinery's DNS1123SubdomainMaxLength); who reaches us can send longer ones."""
 
 BODY_SECONDS: Final = 10.0
 """For a whole body to arrive: what an apiserver waits for its answer unless told otherwise (timeoutSeconds)."""
@@ -124,6 +128,11 @@ class ReviewEndpoint(ABC):
             await _reply(send, status, str(error).encode() + b"\n", content_type=b"text/plain; charset=utf-8")
             return
         await _reply(send, HTTPStatus.OK, answer, content_type=b"application/json")
+
+    def _failed(self, uid: str, error: Exception) -> None:
+        """Log a mistake of ours: where it happened, not what it said, for its words may be a value from the review."""
+        where = "".join(traceback.format_tb(error.__traceback__))
+        self._log.error("review_failed", uid=uid[:MAX_LOGGED_CHARACTERS], error=type(error).__name__, where=where)
 
     @abstractmethod
     async def _answer(self, body: bytes) -> bytes:

@@ -210,6 +210,12 @@ def answer(review: Review, decision: Decision) -> bytes:
     return _encoder.encode(_Answer(review.version, "AdmissionReview", response))
 
 
+def admission(review: Review, warnings: tuple[str, ...]) -> bytes:
+    """Return the AdmissionReview that admits whatever *review* is about, with *warnings*."""
+    response = _Response(uid=review.uid, allowed=True, warnings=warnings)
+    return _encoder.encode(_Answer(review.version, "AdmissionReview", response))
+
+
 def _problem(error: Exception) -> str:
     """Return "expected …, got …" for what msgspec says: names of types and places, nothing of the body itself."""
     if isinstance(error, UnicodeDecodeError):
