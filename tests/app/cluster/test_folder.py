@@ -2,16 +2,19 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from app.cluster.folder import FolderSource
+from app.cluster.objects import ServiceAccount
+from app.cluster.source import ServiceAccountSource
 from app.errors import ManifestError
 from app.webhook.annotations import Vocabulary
 from tests.app.cluster.eventually import eventually
+from tests.app.cluster.running import running
 from tests.app.cluster.scripted_api import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -38,14 +41,9 @@ def role(source: FolderSource, name: str) -> str | None:
 @asynccontextmanager
 async def following(folder: Path) -> AsyncIterator[FolderSource]:
     source = FolderSource.open(folder, keep=Vocabulary())
-    task = asyncio.create_task(source.run())
-    await asyncio.sleep(0)  # its first step is to watch the folder
-    try:
+    async with running(source.run()):
+        await asyncio.sleep(0)  # its first step is to watch the folder
         yield source
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def test_all_manifests_in_it_and_below_are_read(tmp_path: Path) -> None:
@@ -215,3 +213,12 @@ def test_folder_that_goes_away_keeps_its_content_and_is_logged_once(tmp_path: Pa
 
 def test_age_is_infinite_before_the_first_look(tmp_path: Path) -> None:
     assert FolderSource(tmp_path, keep=Vocabulary()).age(0.0) == math.inf
+
+
+async def test_nobody_knows_more_of_a_file_than_its_last_reader(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(manifest("one", "1"))
+    source: ServiceAccountSource = FolderSource.open(tmp_path, keep=Vocabulary())
+
+    assert await source.confirm("default", "one") == source.get("default", "one") == ServiceAccount({ROLE_ARN: "1"})
+    assert await source.confirm("default", "two") is None
+    assert not source.is_recent("default", "one")

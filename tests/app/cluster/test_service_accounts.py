@@ -1,0 +1,129 @@
+import asyncio
+import datetime as dt
+import time
+from typing import Any
+
+import pytest
+
+from app.cluster.objects import ServiceAccount
+from app.cluster.service_accounts import ClusterServiceAccounts
+from app.cluster.source import ServiceAccountSource
+from app.webhook.annotations import Vocabulary
+from tests.app.cluster.eventually import eventually
+from tests.app.cluster.fake_cluster import FakeCluster
+from tests.app.cluster.running import running
+from tests.app.cluster.scripted_api import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+ROLE_ARN = "eks.amazonaws.com/role-arn"
+NOW = dt.datetime(2026, 11, 25, 9, 0, 0, tzinfo=dt.UTC)
+
+
+def path(name: str, *, namespace: str = "shop") -> str:
+    return f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+
+
+def account(role: str = "", *, created: dt.timedelta = dt.timedelta(days=1)) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"creationTimestamp": f"{NOW - created:%Y-%m-%dT%H:%M:%SZ}"}
+    return {"metadata": metadata | ({"annotations": {ROLE_ARN: role}} if role else {})}
+
+
+def source(cluster: FakeCluster, clock: ManualClock | None = None) -> ClusterServiceAccounts:
+    return ClusterServiceAccounts(
+        cluster,
+        keep=Vocabulary(),
+        clock=clock or ManualClock(),
+        wall_clock=NOW.timestamp,
+        sleep=lambda _: asyncio.sleep(0),
+    )
+
+
+async def test_it_is_a_source() -> None:
+    cluster = FakeCluster()
+    cluster.put(path("api"), account("one"))
+    subject: ServiceAccountSource = ClusterServiceAccounts(cluster, keep=Vocabulary())
+
+    async with running(subject.run()):
+        await eventually(lambda: cluster.watching == 1)
+
+    assert subject.get("shop", "api") == await subject.confirm("shop", "api") == ServiceAccount({ROLE_ARN: "one"})
+    assert subject.age(time.monotonic()) < 10
+
+
+async def test_annotation_that_the_watch_has_not_brought_yet_is_confirmed() -> None:
+    cluster = FakeCluster()
+    cluster.put(path("api"), account())
+    subject = source(cluster)
+    async with running(subject.run()):
+        await eventually(lambda: cluster.watching == 1)
+
+    cluster.put(path("api"), account("late"))
+    cluster.put(path("new"), account("new"))
+
+    assert (subject.get("shop", "api"), subject.get("shop", "new")) == (ServiceAccount({}), None)
+    assert await subject.confirm("shop", "api") == ServiceAccount({ROLE_ARN: "late"})
+    assert await subject.confirm("shop", "new") == ServiceAccount({ROLE_ARN: "new"})
+    assert subject.lookups == {"found": 2}
+
+
+async def test_what_was_created_within_the_last_minute_is_recent_in_the_first_list() -> None:
+    cluster = FakeCluster()
+    cluster.put(path("old"), account("one", created=dt.timedelta(seconds=61)))
+    cluster.put(path("new"), account("one", created=dt.timedelta(seconds=59)))
+    cluster.put(path("bare"), account(created=dt.timedelta(seconds=1)))
+    clock = ManualClock()
+    subject = source(cluster, clock)
+
+    async with running(subject.run()):
+        await eventually(lambda: cluster.watching == 1)
+
+    assert recent(subject, "old", "new", "bare", "none") == ["new", "bare"]
+    clock.now += 60
+    assert recent(subject, "old", "new", "bare", "none") == []
+
+
+async def test_what_is_added_or_changed_later_is_recent_and_what_is_touched_is_not() -> None:
+    cluster = FakeCluster()
+    for name in ("changed", "touched", "deleted", "same"):
+        cluster.put(path(name), account("one"))
+    clock = ManualClock()
+    subject = source(cluster, clock)
+
+    async with running(subject.run()):
+        await eventually(lambda: cluster.watching == 1)
+        assert recent(subject, "changed", "touched", "deleted", "same") == []
+        # Its creationTimestamp may be that of a clock which is minutes behind ours.
+        cluster.put(path("added"), account("one"))
+        cluster.put(path("changed"), account("two"))
+        touched = account("one")
+        touched["metadata"]["labels"] = {"a": "b"}
+        cluster.put(path("touched"), touched)
+        cluster.remove(path("deleted"))
+        await eventually(lambda: subject.get("shop", "deleted") is None)
+
+    assert recent(subject, "added", "changed", "touched", "deleted", "same") == ["added", "changed"]
+    clock.now += 60
+    assert recent(subject, "added", "changed") == []
+
+
+async def test_what_a_later_list_finds_changed_is_recent() -> None:
+    cluster = FakeCluster()
+    cluster.put(path("changed"), account("one"))
+    cluster.put(path("same"), account("one"))
+    subject = source(cluster)
+
+    async with running(subject.run()):
+        await eventually(lambda: cluster.watching == 1)
+        cluster.end_watches()
+        cluster.objects[path("changed")]["metadata"]["annotations"] = {ROLE_ARN: "two"}
+        cluster.put("/api/v1/namespaces/shop/pods/anything")
+        cluster.compact()
+        await eventually(lambda: ("list", "/api/v1/serviceaccounts") in cluster.requests[2:])
+        await eventually(lambda: cluster.watching == 1)
+
+    assert recent(subject, "changed", "same") == ["changed"]
+
+
+def recent(subject: ServiceAccountSource, *names: str) -> list[str]:
+    return [name for name in names if subject.is_recent("shop", name)]
