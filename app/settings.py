@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from app.cipher_suites import openssl_names
 from app.text import shown
 from app.tls import ServerTls
+from app.webhook.accounts import ACCOUNT, PARTITION
 from app.webhook.annotations import MAX_TOKEN_EXPIRATION, MIN_TOKEN_EXPIRATION
-from app.webhook.inject import TOKEN_MOUNT_PATH
+from app.webhook.inject import TOKEN_MOUNT_PATH, Endpoint
 
 Format = Literal["json", "console"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -22,6 +23,14 @@ ENVIRONMENT: Final = re.compile(r"(AWS_ENDPOINT_URL[A-Z0-9_]*|AWS_CA_BUNDLE|AWS_
 
 PREFIX: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """A DNS subdomain, which Kubernetes wants before the slash of an annotation (apimachinery's IsQualifiedName)."""
+
+VOLUME_NAME: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+"""A DNS label, which Kubernetes wants of a volume."""
+
+IMDS: Final = "imds"
+"""The account to be asked for."""
+
+ENDPOINT: Final = Endpoint()
 
 
 class InjectionSettings(BaseModel):
@@ -50,6 +59,33 @@ class InjectionSettings(BaseModel):
     env: tuple[str, ...] = ()
     """NAME=VALUE for containers that get a role and lack it: AWS_ENDPOINT_URL*, AWS_CA_BUNDLE, AWS_STS_*."""
 
+    aws_account: str | None = Field(default=None, pattern=rf"^({ACCOUNT}|{IMDS})$")
+    """Account of roles that are given by name, not by ARN: twelve digits, or imds to ask EC2 once at the start."""
+
+    aws_partition: str | None = Field(default=None, pattern=rf"^{PARTITION}$")
+    """Partition of that account. By default that of its region from EC2, or of --aws-default-region, else aws."""
+
+    session_name: bool = False
+    """Name sessions after their pods (AWS_ROLE_SESSION_NAME) where the ServiceAccount does not say otherwise."""
+
+    token_expiration_jitter: float = Field(default=0.0, ge=0, le=0.5)
+    """Shorten lifetimes by up to this part of themselves, 0.1 for a tenth; pods of one owner have the same."""
+
+    container_credentials_audience: str = Field(default="pods.eks.amazonaws.com", min_length=1)
+    """Audience of the tokens of pods with container credentials, as with EKS Pod Identity."""
+
+    container_credentials_full_uri: str = Field(default=ENDPOINT.full_uri, pattern=r"^https?://[!-~]+$")
+    """Where their SDKs ask for credentials."""
+
+    container_credentials_token_mount_path: str = ENDPOINT.token_mount_path
+    """Folder in their containers where the token is mounted."""
+
+    container_credentials_token_path: str = Field(default=ENDPOINT.token_path, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """File name of the token in that folder."""
+
+    container_credentials_token_volume_name: str = Field(default=ENDPOINT.volume_name, pattern=VOLUME_NAME)
+    """Name of the volume that has the token."""
+
     @field_validator("annotation_prefix")
     @classmethod
     def _prefix(cls, value: str) -> str:
@@ -57,7 +93,7 @@ class InjectionSettings(BaseModel):
             raise ValueError("expected a DNS name such as eks.amazonaws.com")
         return value
 
-    @field_validator("token_mount_path")
+    @field_validator("token_mount_path", "container_credentials_token_mount_path")
     @classmethod
     def _mount_path(cls, value: str) -> str:
         is_clean = value.startswith("/") and value.isprintable() and posixpath.normpath(value) == value
