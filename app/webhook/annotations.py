@@ -271,5 +271,8 @@ def containers(value: str) -> frozenset[str]:
         records = csv.reader(value.splitlines(), skipinitialspace=True, strict=True)
         names = next(filter(None, records), [])
     except csv.Error:
-        raise InvalidAnnotationError(f"to container names with commas between them, got {shown(value)}") from None
+        names = ['"']
+    # Go's reader takes no quote in the middle of a name either.
+    if any('"' in name for name in names):
+        raise InvalidAnnotationError(f"to container names with commas between them, got {shown(value)}")
     return frozenset(name.strip() for name in names if name.strip())

@@ -111,7 +111,7 @@ def test_skip_containers_are_the_trimmed_names_of_one_csv_record(value: str, nam
     assert containers(value) == names
 
 
-@pytest.mark.parametrize("value", ['"a', '"a"b', "a" * 4097])
+@pytest.mark.parametrize("value", ['"a', '"a"b', 'a"b', 'a, b"', "a" * 4097])
 def test_skip_containers_that_are_no_csv_or_endless_are_refused(value: str) -> None:
     with pytest.raises(InvalidAnnotationError):
         containers(value)
