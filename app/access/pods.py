@@ -1,0 +1,280 @@
+"""A pod of the API -> what we keep of it. Pure.
+
+A cluster has 100,000 pods and most are replicas of another one, so what a decision reads of the spec is kept as JSON
+text, interned: the replicas of a Deployment share one. Values of variables are kept for `KEPT_VALUES` only, of others
+not even the name: they may hold secrets.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from app.access.owners import Controller, Owner, controller_of, owner_of
+from app.cluster.api import Collection
+from app.cluster.kinds import PODS, Kind, ObjectMeta
+from app.webhook.annotations import Vocabulary
+from app.webhook.decision import MIRROR, Subject
+from app.webhook.inject import LABEL, MalformedPodError, Object
+from app.webhook.plan import CONFIG_ANNOTATION
+
+LEGACY_ROLE: Final = "iam.amazonaws.com/role"
+"""The pod annotation of kube2iam and kiam."""
+
+KEPT_VALUES: Final = frozenset(
+    {
+        "AWS_CONFIG_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_ROLE_ARN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+    }
+)
+"""Variables that say who the pod is in AWS, none of them a secret; NO_PROXY is a list of names."""
+
+KEPT_NAMES: Final = ("AWS_", "NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
+"""Beginnings of the names of variables that a decision asks for."""
+
+MAX_ANNOTATION_CHARACTERS: Final = 16_384
+"""Of one kept value: a config file with 16 profiles has 4,000. What is longer is cut, and then differs."""
+
+API_ACCESS: Final = "kube-api-access-"
+"""Before the random end of the volume that every pod has (plugin/pkg/admission/serviceaccount)."""
+
+OS: Final = frozenset({"kubernetes.io/os", "beta.kubernetes.io/os"})
+"""Labels of nodes that say which system they run."""
+
+MAX_SPEC_CHARACTERS: Final = 32_768
+"""Of what is kept of a spec; ten containers with a dozen mounts each take 10,000. Of a longer one nothing is kept."""
+
+MAX_GENERATED_BEGINNING: Final = 58
+GENERATED_END: Final = re.compile(r"[bcdfghjklmnpqrstvwxz2456789]{5}")
+"""How kube-apiserver makes a name (apiserver's storage/names and apimachinery's util/rand)."""
+
+RUNNING: Final = frozenset({"Pending", "Running"})
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class _Variable(msgspec.Struct, omit_defaults=True, gc=False):
+    name: str
+    value: str | None = None
+    value_from: msgspec.Raw | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="valueFrom")
+
+
+class _Mount(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    name: str
+    mount_path: str = ""
+    sub_path: str | None = None
+    sub_path_expr: str | None = None
+    read_only: bool | None = None
+
+
+class _Device(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    name: str
+    device_path: str = ""
+
+
+class _Container(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    name: str
+    env: list[_Variable] | None = None
+    volume_mounts: list[_Mount] | None = None
+    volume_devices: list[_Device] | None = None
+
+
+class _Volume(msgspec.Struct, rename={"downward_api": "downwardAPI"}, omit_defaults=True, gc=False):
+    name: str
+    projected: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    downward_api: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Affinity(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    node_affinity: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Spec(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    containers: list[_Container]
+    init_containers: list[_Container] | None = None
+    volumes: list[_Volume] | None = None
+    os: dict[str, Any] | None = None
+    node_selector: dict[str, str] | None = None
+    affinity: _Affinity | None = None
+    service_account_name: str | None = None
+    service_account: str | None = None
+
+
+class _Status(msgspec.Struct, gc=False):
+    phase: str = ""
+
+
+class _OwnerReference(msgspec.Struct, rename="camel", gc=False):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+class _Metadata(ObjectMeta):
+    generate_name: str = ""
+    uid: str = ""
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[_OwnerReference] | None = None
+
+
+class Document(msgspec.Struct, gc=False):
+    """A pod as the API sends it: the fields that are read here, and no others."""
+
+    metadata: _Metadata
+    spec: _Spec
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """What we keep of a pod.
+
+    Attributes:
+        generate_name: the beginning of its name, where the API has made up the rest; else empty.
+        created: seconds since 1970.
+        labels: the one that container-credentials mode adds.
+        annotations: those that are read, or that somebody must be told of.
+        spec: what a decision reads of the spec, as JSON; empty where the spec is too long.
+    """
+
+    namespace: str
+    name: str
+    generate_name: str
+    uid: str
+    created: float
+    service_account: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    controller: Controller | None
+    owner: Owner
+    spec: str
+
+    @property
+    def subject(self) -> Subject:
+        """Who asked for an injection when the pod was created."""
+        return Subject(
+            namespace=self.namespace,
+            service_account=self.service_account,
+            pod=self.generate_name or self.name,
+            annotations=self.annotations,
+            owner_uid=self.controller.uid if self.controller else "",
+        )
+
+    def document(self) -> Object:
+        """Return the pod as far as a decision reads it, a new one each time: as it was before the API named it.
+
+        Raises:
+            MalformedPodError: its spec is too long.
+        """
+        if not self.spec:
+            raise MalformedPodError(f"expected a spec of at most {MAX_SPEC_CHARACTERS} characters, got more")
+        metadata: Object = {"generateName": self.generate_name} if self.generate_name else {"name": self.name}
+        metadata["namespace"] = self.namespace
+        if self.labels:
+            metadata["labels"] = dict(self.labels)
+        if self.annotations:
+            metadata["annotations"] = dict(self.annotations)
+        if self.controller is not None:
+            owner = self.controller
+            reference = {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid}
+            metadata["ownerReferences"] = [{**reference, "controller": True}]
+        return {"kind": "Pod", "metadata": metadata, "spec": msgspec.json.decode(self.spec)}
+
+
+def running_pods(vocabulary: Vocabulary, *, namespace: str = "") -> Kind[Pod]:
+    """Return the kind of the pods that run or will, of one *namespace* or of all.
+
+    Args:
+        vocabulary: says which annotations are kept.
+        namespace: whose; empty for all.
+    """
+    path = f"/api/v1/namespaces/{namespace}/pods" if namespace else PODS
+    return Kind("pods", Collection(path=path), item=Document, keep=lambda document: running_pod(document, vocabulary))
+
+
+def running_pod(document: Document, vocabulary: Vocabulary) -> Pod | None:
+    """Return what we keep of a pod; None where it has ended, is being deleted, or is the image of a static pod."""
+    metadata, spec = document.metadata, document.spec
+    is_static = MIRROR in (metadata.annotations or NOTHING)
+    if is_static or metadata.deletion_timestamp or document.status.phase not in RUNNING:
+        return None
+    controller = controller_of(metadata.owner_references or ())
+    labels = metadata.labels or NOTHING
+    return Pod(
+        namespace=sys.intern(metadata.namespace),
+        name=metadata.name,
+        generate_name=_generate_name(metadata),
+        uid=metadata.uid,
+        created=_seconds(metadata.creation_timestamp),
+        service_account=sys.intern(spec.service_account_name or spec.service_account or ""),
+        labels={LABEL: labels[LABEL]} if LABEL in labels else NOTHING,
+        annotations=_annotations(metadata.annotations, vocabulary),
+        controller=controller,
+        owner=owner_of(metadata.name, controller, labels),
+        spec=_reduced(spec),
+    )
+
+
+def _generate_name(metadata: _Metadata) -> str:
+    """Return the generateName of a pod that the API named; who makes a StatefulSet's pods sets both names."""
+    beginning = metadata.generate_name[:MAX_GENERATED_BEGINNING]
+    end = metadata.name.removeprefix(beginning)
+    return sys.intern(metadata.generate_name) if beginning and GENERATED_END.fullmatch(end) else ""
+
+
+def _annotations(annotations: Mapping[str, str] | None, vocabulary: Vocabulary) -> Mapping[str, str]:
+    kept = {
+        sys.intern(key): sys.intern(value[:MAX_ANNOTATION_CHARACTERS])
+        for key, value in (annotations or NOTHING).items()
+        if key in {LEGACY_ROLE, CONFIG_ANNOTATION} or vocabulary.concerns(key)
+    }
+    return kept or NOTHING
+
+
+def _reduced(spec: _Spec) -> str:
+    for container in (*spec.containers, *(spec.init_containers or ())):
+        if container.env:
+            container.env = [_variable(one) for one in container.env if one.name.startswith(KEPT_NAMES)] or None
+        for mount in container.volume_mounts or ():
+            mount.name = _without_random_end(mount.name)
+    for volume in spec.volumes or ():
+        name = _without_random_end(volume.name)
+        if name != volume.name:
+            volume.name, volume.projected = name, msgspec.UNSET
+    spec.node_selector = {key: value for key, value in (spec.node_selector or {}).items() if key in OS} or None
+    if spec.affinity and b"kubernetes.io/os" not in msgspec.json.encode(spec.affinity):
+        spec.affinity = None
+    text = msgspec.json.encode(spec).decode()
+    return sys.intern(text) if len(text) <= MAX_SPEC_CHARACTERS else ""
+
+
+def _variable(one: _Variable) -> _Variable:
+    # Where a value comes from is no secret, and whether there is one counts.
+    return one if one.name in KEPT_VALUES or one.name.upper() == "NO_PROXY" else _Variable(one.name)
+
+
+def _without_random_end(name: str) -> str:
+    return API_ACCESS if name.startswith(API_ACCESS) else name
+
+
+def _seconds(timestamp: str | None) -> float:
+    """Return an RFC 3339 *timestamp* as seconds since 1970, 0 where it is none."""
+    try:
+        return datetime.fromisoformat(timestamp or "").timestamp()
+    except ValueError:
+        return 0.0
