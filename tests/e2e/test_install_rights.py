@@ -30,8 +30,8 @@ AT_HOME = {
     WEBHOOK: {("", "configmaps", "irsa-mappings", "get,list,watch")},
     CONTROLLER: {
         ("", "configmaps", "irsa-mappings", "get,list,watch"),
-        ("", "secrets", "irsa-webhook-ca,irsa-webhook-tls", "get,update,patch"),
-        ("coordination.k8s.io", "leases", "irsa-controller", "get,update,patch"),
+        ("", "secrets", "irsa-webhook-ca,irsa-webhook-tls", "get,patch"),
+        ("coordination.k8s.io", "leases", "irsa-controller", "get,patch"),
     },
 }
 

@@ -20,18 +20,14 @@ itself, and kube-system, so that it never locks a cluster. */ -}}
   values: [kube-system, {{ .Release.Namespace }}]
 {{- end }}
 
-{{- /* All namespaces that have not asked for strictness. */ -}}
-{{- define "irsa.lenient" -}}
-matchExpressions:
-  {{- include "irsa.never" . | nindent 2 }}
-  {{- with .Values.webhook.excludedNamespaces }}
-  - key: kubernetes.io/metadata.name
-    operator: NotIn
-    values: {{- toYaml . | nindent 6 }}
-  {{- end }}
-  - key: irsa/require-identity
-    operator: NotIn
-    values: ["true"]
+{{- /* As above, and those that values exclude: not from the strict hook, where only a namespace's label counts. */ -}}
+{{- define "irsa.excluded" -}}
+{{ include "irsa.never" . }}
+{{- with .Values.webhook.excludedNamespaces }}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values: {{- toYaml . | nindent 4 }}
+{{- end }}
 {{- end }}
 
 {{- define "irsa.isMirrorPod" -}}
