@@ -1,96 +1,28 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from app.cluster.objects import ServiceAccount
 from app.webhook.annotations import Vocabulary
-from app.webhook.decision import Decision, Policy, Reason, Subject, decide
-from app.webhook.identity import Defaults, Identified, Identity, Source, identify
+from app.webhook.decision import (
+    ADMITTED,
+    Decision,
+    Policy,
+    Reason,
+    Subject,
+    decide,
+    identify_subject,
+    malformed,
+    needs_confirmation,
+    required,
+)
+from app.webhook.identity import Defaults, Source
 from app.webhook.inject import Object
+from app.webhook.mappings import MappedRole, Mappings
 from tests.builders import BARE, ENV, MOUNT, MOUNT_PATH, ROLE_ARN, VOLUME, annotated, container, pod
 
 PREFIX = "eks.amazonaws.com/"
-
-
-def identified(service_account: ServiceAccount, **pod_annotations: str) -> Identified:
-    named = {PREFIX + name.replace("_", "-"): value for name, value in pod_annotations.items()}
-    return identify(service_account.annotations, named, vocabulary=Vocabulary(), defaults=Defaults())
-
-
-def test_role_alone_takes_everything_else_from_the_defaults() -> None:
-    assert identified(annotated()) == Identified(
-        identity=Identity(role_arn=ROLE_ARN, audience="sts.amazonaws.com", token_expiration=86_400, regional_sts=True),
-        source=Source.ANNOTATION,
-    )
-
-
-def test_every_annotation_is_heard() -> None:
-    service_account = annotated(audience="mine", sts_regional_endpoints="false", token_expiration="7200")
-
-    assert identified(service_account, token_expiration="900", skip_containers="a,b") == Identified(
-        identity=Identity(
-            role_arn=ROLE_ARN,
-            audience="mine",
-            token_expiration=900,
-            regional_sts=False,
-            skip_containers=frozenset({"a", "b"}),
-        ),
-        source=Source.ANNOTATION,
-    )
-
-
-@pytest.mark.parametrize(
-    ("on_service_account", "on_pod", "used"),
-    [
-        pytest.param("7200", "900", 900, id="pod-first"),
-        pytest.param("7200", "", 7200, id="empty-is-absent"),
-        pytest.param("7200", "1h", 7200, id="unusable-is-absent"),
-        pytest.param("1h", "1h", 86_400, id="default"),
-        pytest.param("60", "1h", 600, id="too-short-is-the-shortest"),
-        pytest.param("60", "99999999", 31_536_000, id="too-long-is-the-longest"),
-    ],
-)
-def test_token_expiration_is_the_first_usable_one(on_service_account: str, on_pod: str, used: int) -> None:
-    found = identified(annotated(token_expiration=on_service_account), token_expiration=on_pod).identity
-
-    assert found is not None
-    assert found.token_expiration == used
-
-
-def test_unusable_values_are_warned_of_with_annotation_problem_and_fix() -> None:
-    found = identified(annotated(token_expiration="1h", sts_regional_endpoints="yes"), token_expiration="60")
-
-    assert found.warnings == (
-        f'set {PREFIX}sts-regional-endpoints on the ServiceAccount to "true" or "false", got "yes"',
-        f'set {PREFIX}token-expiration on the pod to whole seconds from 600 to 31536000, got "60"',
-        f'set {PREFIX}token-expiration on the ServiceAccount to whole seconds from 600 to 31536000, got "1h"',
-    )
-
-
-def test_malformed_role_arn_gives_no_identity() -> None:
-    assert identified(annotated(role_arn="shop")) == Identified(
-        identity=None,
-        source=Source.ANNOTATION,
-        warnings=(
-            (
-                f"set {PREFIX}role-arn on the ServiceAccount to an IAM role's ARN such as"
-                ' arn:aws:iam::111122223333:role/name, got "shop"'
-            ),
-        ),
-    )
-
-
-def test_empty_role_arn_asks_for_nothing() -> None:
-    assert identified(annotated(role_arn="")) == Identified(identity=None, source=None)
-
-
-def test_other_prefix_reads_other_annotations() -> None:
-    service_account = ServiceAccount({"irsa.example/role-arn": ROLE_ARN})
-
-    found = identify(
-        service_account.annotations, {}, vocabulary=Vocabulary("irsa.example"), defaults=Defaults()
-    ).identity
-
-    assert found is not None
-    assert found.role_arn == ROLE_ARN
 
 
 def decided(
@@ -99,12 +31,13 @@ def decided(
     *,
     name: str = "app",
     annotations: dict[str, str] | None = None,
+    **keywords: Any,
 ) -> Decision:
     return decide(
         Subject(namespace="shop", service_account=name, annotations=annotations or {}),
         service_account,
         pod=lambda: before or pod(),
-        policy=Policy(),
+        **{"policy": Policy()} | keywords,
     )
 
 
@@ -215,3 +148,218 @@ def test_warnings_are_bounded_in_length_and_number() -> None:
 
     assert len(warnings) == 6
     assert max(map(len, warnings)) <= 256
+
+
+# Mappings and container credentials.
+
+MAPPED_ARN = "arn:aws:iam::111122223333:role/mapped"
+MAPPINGS = Mappings({"shop/*": MappedRole(role_arn=MAPPED_ARN)})
+ENDPOINT = frozenset({("shop", "app")})
+
+
+@pytest.mark.parametrize("service_account", [BARE, None], ids=["bare", "unknown"])
+def test_mapping_serves_a_service_account_that_nobody_knows_yet_too(service_account: ServiceAccount | None) -> None:
+    decision = decided(service_account, mappings=MAPPINGS)
+
+    assert (decision.reason, decision.role_arn, decision.source) == (Reason.PATCHED, MAPPED_ARN, Source.MAPPING)
+
+
+@pytest.mark.parametrize("service_account", [BARE, annotated(), None], ids=["bare", "annotated", "unknown"])
+def test_container_credentials_come_first_and_tell_no_role(service_account: ServiceAccount | None) -> None:
+    decision = decided(service_account, mappings=MAPPINGS, container_credentials=ENDPOINT)
+
+    assert (decision.reason, decision.role_arn) == (Reason.PATCHED, None)
+    assert decision.source is Source.CONTAINER_CREDENTIALS
+
+
+def test_neither_serves_others() -> None:
+    assert decided(
+        BARE, name="other", container_credentials=ENDPOINT, mappings=Mappings({"a/b": MappedRole(role_arn=MAPPED_ARN)})
+    ) == Decision(reason=Reason.NO_ROLE)
+
+
+def test_pods_of_one_owner_get_one_lifetime() -> None:
+    policy = Policy(defaults=Defaults(token_expiration_jitter=0.5))
+
+    def lifetime(**subject: str) -> int:
+        who = Subject(**{"namespace": "shop", "service_account": "app"} | subject)
+        identity = identify_subject(who, annotated(), policy=policy).identity
+        assert identity is not None
+        return identity.token_expiration
+
+    assert lifetime(owner_uid="1", pod="a") == lifetime(owner_uid="1", pod="b") != lifetime(owner_uid="2")
+    assert lifetime(pod="a-") == lifetime(pod="a-x7k2p") != lifetime(service_account="other")
+
+
+# Pods that must have an identity.
+
+SUFFIX = ": this pod must have an AWS identity and would get none"
+
+
+@pytest.mark.parametrize(
+    ("service_account", "keywords", "reason", "remedy"),
+    [
+        pytest.param(
+            BARE,
+            {},
+            Reason.NO_ROLE,
+            f'annotate ServiceAccount "shop/app" with {PREFIX}role-arn',
+            id="no-role",
+        ),
+        pytest.param(
+            None,
+            {},
+            Reason.SERVICE_ACCOUNT_NOT_FOUND,
+            'create the pod again: ServiceAccount "shop/app" is not known yet',
+            id="not-found",
+        ),
+        pytest.param(
+            annotated(),
+            {"name": ""},
+            Reason.NO_SERVICE_ACCOUNT,
+            "name a ServiceAccount in spec.serviceAccountName",
+            id="no-service-account",
+        ),
+        pytest.param(
+            annotated(),
+            {"annotations": {PREFIX + "skip-containers": "app"}},
+            Reason.ALL_CONTAINERS_SKIPPED,
+            "leave one container at least to skip-containers and include-containers",
+            id="all-skipped",
+        ),
+        pytest.param(
+            annotated(),
+            {"before": CONFLICTING},
+            Reason.CONFLICT,
+            f'mount volume "x" of container "app" elsewhere: {MOUNT_PATH} is for the token',
+            id="conflict",
+        ),
+        pytest.param(
+            annotated(role_arn="x"),
+            {"annotations": {PREFIX + "role-arn": "y"}},
+            Reason.INVALID_ANNOTATION,
+            (
+                f"set {PREFIX}role-arn on the ServiceAccount to an IAM role's ARN such as"
+                ' arn:aws:iam::111122223333:role/name, got "x" (ServiceAccount "shop/app")'
+            ),
+            id="invalid-annotation",
+        ),
+        pytest.param(
+            annotated(),
+            {"before": {"spec": 1}},
+            Reason.MALFORMED_POD,
+            "expected an object at /spec, got a number",
+            id="malformed",
+        ),
+    ],
+)
+def test_pod_that_must_have_an_identity_is_denied_with_the_remedy_first(
+    service_account: ServiceAccount | None, keywords: dict[str, Any], reason: Reason, remedy: str
+) -> None:
+    decision = decided(service_account, **keywords, is_required=True)
+
+    assert (decision.reason, decision.denial) == (reason, remedy + SUFFIX)
+    assert decision == replace(decided(service_account, **keywords), denial=decision.denial)
+
+
+@pytest.mark.parametrize(
+    ("service_account", "keywords", "reason"),
+    [
+        (annotated(), {}, Reason.PATCHED),
+        (BARE, {"mappings": MAPPINGS}, Reason.PATCHED),
+        (None, {"container_credentials": ENDPOINT}, Reason.PATCHED),
+        (
+            annotated(),
+            {"before": pod(container(env=ENV, volumeMounts=[MOUNT]), volumes=[VOLUME])},
+            Reason.ALREADY_PRESENT,
+        ),
+        # A kubelet runs it already, and no other pod with that annotation is ever run.
+        (BARE, {"annotations": {"kubernetes.io/config.mirror": "x"}}, Reason.MIRROR_POD),
+    ],
+)
+def test_pod_that_has_one_or_needs_none_is_admitted(
+    service_account: ServiceAccount | None, keywords: dict[str, Any], reason: Reason
+) -> None:
+    decision = decided(service_account, **keywords, is_required=True)
+
+    assert (decision.reason, decision.denial) == (reason, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_denied"),
+    [("true", True), ("1", True), ("false", False), ("0", False), ("", False), ("yes", True)],
+)
+def test_service_account_may_want_an_identity_for_its_pods(value: str, is_denied: bool) -> None:
+    decision = decided(ServiceAccount({"irsa/require-identity": value}))
+
+    assert decision.reason is Reason.NO_ROLE
+    assert (decision.denial is not None) is is_denied
+    assert bool(decision.warnings) is (value == "yes")
+
+
+def test_annotation_on_the_pod_or_under_another_prefix_requires_nothing() -> None:
+    assert decided(BARE, annotations={"irsa/require-identity": "true"}).denial is None
+    assert decided(ServiceAccount({f"{PREFIX}require-identity": "true"})).denial is None
+
+
+@pytest.mark.parametrize(
+    ("decision", "denial"),
+    [
+        (malformed("expected a pod"), f"expected a pod{SUFFIX}"),
+        (
+            Decision(reason=Reason.INTERNAL_ERROR),
+            f"try again, and then report it to whoever runs the webhook, whose log says more{SUFFIX}",
+        ),
+        (Decision(reason=Reason.NOT_A_POD), None),
+        (Decision(reason=Reason.NOT_A_CREATION), None),
+    ],
+)
+def test_decision_without_a_subject_is_denied_too(decision: Decision, denial: str | None) -> None:
+    assert required(decision, vocabulary=Vocabulary()) == replace(decision, denial=denial)
+
+
+def test_denial_is_bounded() -> None:
+    hostile = annotated(role_arn="\N{PILE OF POO}" * 100)
+
+    denial = decided(hostile, name="é" * 300, is_required=True).denial
+
+    assert denial is not None
+    assert denial.endswith(f"…{SUFFIX}")
+    assert len(denial) == 256
+
+
+def test_every_reason_is_either_admitted_or_denied_with_a_remedy() -> None:
+    for reason in Reason:
+        decision = required(Decision(reason=reason, warnings=("do this",)), vocabulary=Vocabulary())
+        assert (decision.denial is None) == (reason in ADMITTED)
+
+
+# When a live look is worth its time.
+
+
+@pytest.mark.parametrize(
+    ("decision", "owner_uid", "is_recent", "needed"),
+    [
+        pytest.param(Decision(reason=Reason.SERVICE_ACCOUNT_NOT_FOUND), "1", False, True, id="unknown"),
+        pytest.param(Decision(reason=Reason.NO_ROLE), "", False, True, id="bare-pod"),
+        pytest.param(Decision(reason=Reason.NO_ROLE), "1", True, True, id="recent"),
+        pytest.param(Decision(reason=Reason.NO_ROLE, denial="x"), "1", False, True, id="denied"),
+        pytest.param(Decision(reason=Reason.NO_ROLE), "1", False, False, id="every-other-pod"),
+        pytest.param(Decision(reason=Reason.INVALID_ANNOTATION), "1", True, True, id="mended-a-moment-ago"),
+        pytest.param(Decision(reason=Reason.PATCHED, source=Source.MAPPING), "", False, True, id="mapped"),
+        pytest.param(Decision(reason=Reason.PATCHED, source=Source.MAPPING), "1", False, False, id="mapped-and-owned"),
+        pytest.param(Decision(reason=Reason.PATCHED, source=Source.ANNOTATION), "", True, False, id="annotated"),
+        pytest.param(
+            Decision(reason=Reason.PATCHED, source=Source.CONTAINER_CREDENTIALS), "", True, False, id="endpoint"
+        ),
+        pytest.param(Decision(reason=Reason.MIRROR_POD), "", True, False, id="mirror"),
+        pytest.param(Decision(reason=Reason.NO_SERVICE_ACCOUNT, denial="x"), "", True, False, id="nobody-to-ask-for"),
+        pytest.param(Decision(reason=Reason.MALFORMED_POD, denial="x"), "", True, False, id="malformed"),
+    ],
+)
+def test_live_look_is_for_what_it_could_change(
+    decision: Decision, owner_uid: str, is_recent: bool, needed: bool
+) -> None:
+    subject = Subject(namespace="shop", service_account="app", owner_uid=owner_uid)
+
+    assert needs_confirmation(decision, subject, is_recent=is_recent) is needed

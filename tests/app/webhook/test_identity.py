@@ -102,6 +102,84 @@ def test_bare_names_are_roles_of_the_account_in_profiles_too() -> None:
 # What the other annotations say.
 
 
+def test_role_alone_takes_everything_else_from_the_defaults() -> None:
+    assert identified(annotated()) == Identified(
+        identity=Identity(role_arn=ROLE_ARN, audience="sts.amazonaws.com", token_expiration=86_400, regional_sts=True),
+        source=Source.ANNOTATION,
+    )
+
+
+def test_every_annotation_is_heard() -> None:
+    service_account = annotated(audience="mine", sts_regional_endpoints="false", token_expiration="7200")
+
+    assert identified(service_account, {"token_expiration": "900", "skip_containers": "a,b"}) == Identified(
+        identity=Identity(
+            role_arn=ROLE_ARN,
+            audience="mine",
+            token_expiration=900,
+            regional_sts=False,
+            skip_containers=frozenset({"a", "b"}),
+        ),
+        source=Source.ANNOTATION,
+    )
+
+
+@pytest.mark.parametrize(
+    ("on_service_account", "on_pod", "used"),
+    [
+        pytest.param("7200", "900", 900, id="pod-first"),
+        pytest.param("7200", "", 7200, id="empty-is-absent"),
+        pytest.param("7200", "1h", 7200, id="unusable-is-absent"),
+        pytest.param("1h", "1h", 86_400, id="default"),
+        pytest.param("60", "1h", 600, id="too-short-is-the-shortest"),
+        pytest.param("60", "99999999", 31_536_000, id="too-long-is-the-longest"),
+    ],
+)
+def test_token_expiration_is_the_first_usable_one(on_service_account: str, on_pod: str, used: int) -> None:
+    found = identified(annotated(token_expiration=on_service_account), {"token_expiration": on_pod}).identity
+
+    assert found is not None
+    assert found.token_expiration == used
+
+
+def test_unusable_values_are_warned_of_with_annotation_problem_and_fix() -> None:
+    found = identified(annotated(token_expiration="1h", sts_regional_endpoints="yes"), {"token_expiration": "60"})
+
+    assert found.warnings == (
+        f'set {PREFIX}sts-regional-endpoints on the ServiceAccount to "true" or "false", got "yes"',
+        f'set {PREFIX}token-expiration on the pod to whole seconds from 600 to 31536000, got "60"',
+        f'set {PREFIX}token-expiration on the ServiceAccount to whole seconds from 600 to 31536000, got "1h"',
+    )
+
+
+def test_malformed_role_arn_gives_no_identity() -> None:
+    assert identified(annotated(role_arn="shop")) == Identified(
+        identity=None,
+        source=Source.ANNOTATION,
+        warnings=(
+            (
+                f"set {PREFIX}role-arn on the ServiceAccount to an IAM role's ARN such as"
+                ' arn:aws:iam::111122223333:role/name, got "shop"'
+            ),
+        ),
+    )
+
+
+def test_empty_role_arn_asks_for_nothing() -> None:
+    assert identified(annotated(role_arn="")) == Identified(identity=None, source=None)
+
+
+def test_other_prefix_reads_other_annotations() -> None:
+    service_account = ServiceAccount({"irsa.example/role-arn": ROLE_ARN})
+
+    found = identify(
+        service_account.annotations, {}, vocabulary=Vocabulary("irsa.example"), defaults=Defaults()
+    ).identity
+
+    assert found is not None
+    assert found.role_arn == ROLE_ARN
+
+
 @pytest.mark.parametrize(
     ("on_pod", "on_service_account", "skipped"),
     [("a,b", "b,c", "abc"), ("", "b,c", "bc"), ("a", "", "a"), ("", "", ""), ('"', "c", "c")],
