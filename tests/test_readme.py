@@ -1,8 +1,10 @@
 """The README says what the code does: its tables are made from the code, and compared."""
 
+import re
 from pathlib import Path
 
 from app.settings import InjectionSettings, WebhookSettings
+from app.webhook.annotations import ANNOTATIONS, Vocabulary
 from app.webhook.decision import Reason
 
 README = Path(__file__).parent.parent.joinpath("README.md").read_text()
@@ -17,6 +19,25 @@ def settings_table(model: type[InjectionSettings]) -> str:
         text = " ".join((field.description or "").split()).replace("|", "\\|")
         rows.append(f"| `--{name.replace('_', '-')}` | {f'`{default}`' if default else ''} | {text} |")
     return "\n".join(rows)
+
+
+def annotations_table() -> str:
+    rows = ["| annotation | on | what it says | default |", "|---|---|---|---|"]
+    for annotation in ANNOTATIONS:
+        key = Vocabulary(annotation.prefix or Vocabulary().prefix).key(annotation.name)
+        rows.append(f"| `{key}` | {', '.join(annotation.on)} | {annotation.meaning} | {annotation.default} |")
+    return "\n".join(rows)
+
+
+def test_annotation_reference_is_that_of_the_code() -> None:
+    assert f"### Annotations\n\n{annotations_table()}\n" in README
+
+
+def test_defaults_of_annotations_are_settings_that_there_are() -> None:
+    named = {flag for annotation in ANNOTATIONS for flag in re.findall(r"--[a-z-]+", str(annotation))}
+
+    assert named
+    assert {flag.removeprefix("--").replace("-", "_") for flag in named} <= InjectionSettings.model_fields.keys()
 
 
 def test_settings_table_is_that_of_the_code() -> None:

@@ -27,6 +27,10 @@ ROLE_ARN: Final = re.compile(r"arn:aws[a-z0-9-]*:iam::\d{12}:role/[\w/.@+=,-]+",
 MAX_ROLE_ARN_CHARACTERS: Final = 2048
 """AssumeRoleWithWebIdentity's RoleArn, botocore's service model."""
 
+OWN_PREFIX: Final = "irsa"
+"""Of what has no AWS name. The operator cannot change it: namespaces have `REQUIRE_IDENTITY` as a label, which the
+selectors of our webhook configuration name."""
+
 Place = Literal["ServiceAccount", "pod"]
 
 
@@ -35,7 +39,9 @@ class Annotation:
     """One that we read."""
 
     name: str
-    """What stands behind the prefix."""
+    """What stands behind the slash."""
+    prefix: str | None = None
+    """What stands before it; None where the operator chooses."""
     on: tuple[Place, ...]
     """Where it is read, the first one first."""
     meaning: str
@@ -92,21 +98,24 @@ ANNOTATIONS: Final = (
     Annotation(
         name="profiles",
         on=("ServiceAccount",),
-        meaning="further roles for AWS profiles, a line each: `name = role-arn`, with ` source_profile=other` for one"
-        " that another assumes",
+        meaning="further roles, for AWS profiles, a line each: `name = role-arn`, or `name = role-arn"
+        " source_profile=other` where another profile assumes it",
         default="none",
     ),
+    Annotation(
+        name="require-identity",
+        prefix=OWN_PREFIX,
+        on=("ServiceAccount",),
+        meaning='`"true"` has a pod refused that would get no identity, as long as the webhook answers',
+        default='`"false"`',
+    ),
 )
-"""Those under the prefix that the operator chose."""
 
-REQUIRE_IDENTITY: Final = "irsa/require-identity"
-"""On a ServiceAccount: refuse a pod that would get no identity. Under whatever prefix: namespaces have it as a label,
-and the selector of the webhook that is asked about them names it."""
+REQUIRE_IDENTITY: Final = f"{OWN_PREFIX}/require-identity"
 
-OWN_PREFIX: Final = "irsa"
-
-ON_SERVICE_ACCOUNT: Final = tuple(known.name for known in ANNOTATIONS if "ServiceAccount" in known.on)
-ON_POD: Final = tuple(known.name for known in ANNOTATIONS if "pod" in known.on)
+CHOSEN: Final = tuple(known for known in ANNOTATIONS if known.prefix is None)
+ON_SERVICE_ACCOUNT: Final = tuple(known.name for known in CHOSEN if "ServiceAccount" in known.on)
+ON_POD: Final = tuple(known.name for known in CHOSEN if "pod" in known.on)
 KNOWN: Final = frozenset(ON_SERVICE_ACCOUNT + ON_POD)
 FOREIGN: Final = frozenset({"aws-config", "compute-type", "fargate-profile", "skip-pod-identity-webhook"})
 """Names under EKS's prefix that mean something to somebody else, and one under ours that we write ourselves."""
