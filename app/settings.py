@@ -1,5 +1,6 @@
 """Every knob of the long-running roles, once. From flags, then ``IRSA_*`` variables, then the file of ``--config``."""
 
+import ipaddress
 import posixpath
 import re
 from pathlib import Path
@@ -24,8 +25,13 @@ ENVIRONMENT: Final = re.compile(r"(AWS_ENDPOINT_URL[A-Z0-9_]*|AWS_CA_BUNDLE|AWS_
 PREFIX: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """A DNS subdomain, which Kubernetes wants before the slash of an annotation (apimachinery's IsQualifiedName)."""
 
+MAX_HOST_CHARACTERS: Final = 253
+
 VOLUME_NAME: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 """A DNS label, which Kubernetes wants of a volume."""
+
+CONFIG_MAP: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
+"""Namespace and name."""
 
 IMDS: Final = "imds"
 """The account to be asked for."""
@@ -118,7 +124,17 @@ class InjectionSettings(BaseModel):
         return dict(item.split("=", 1) for item in self.env)
 
 
-class WebhookSettings(InjectionSettings):
+class AssignmentSettings(InjectionSettings):
+    """What is assigned to ServiceAccounts beside their annotations; webhook and controller have these alike."""
+
+    mappings: str | None = Field(default=None, pattern=CONFIG_MAP)
+    """NAMESPACE/NAME of a ConfigMap that maps ServiceAccounts to roles. Off by default."""
+
+    container_credentials: str | None = Field(default=None, pattern=rf"^(\.{{0,2}}/.+|{CONFIG_MAP[1:-1]})$")
+    """File, or NAMESPACE/NAME of a ConfigMap, with ServiceAccounts that get container credentials. Off by default."""
+
+
+class WebhookSettings(AssignmentSettings):
     """``irsa webhook``."""
 
     host: str = "0.0.0.0"
@@ -157,6 +173,9 @@ class WebhookSettings(InjectionSettings):
     kubeconfig: Path | None = None
     """How to reach the cluster; in a pod this is not needed."""
 
+    lookup_seconds: float = Field(default=1.0, ge=0, le=4)
+    """Budget for a live look at a ServiceAccount that may be newer than what we know; 0 never looks."""
+
     log_format: Format = "json"
     """json for machines, console for a terminal."""
 
@@ -186,3 +205,79 @@ class WebhookSettings(InjectionSettings):
             minimum_version=TLSVersion.TLSv1_3 if self.tls_min_version == "1.3" else TLSVersion.TLSv1_2,
             ciphers=self.tls_cipher_suites,
         )
+
+
+OBJECT_NAME: Final = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
+
+
+class ControllerSettings(AssignmentSettings):
+    """``irsa controller``. Names of objects are those of the chart, which makes them."""
+
+    host: str = "0.0.0.0"
+    """Address to listen on."""
+
+    metrics_port: int = Field(default=8080, ge=0, le=65_535)
+    """Port for /metrics, /healthz and /readyz, over plain HTTP; 0 takes a free one, which the log names."""
+
+    namespace: str | None = Field(default=None, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    """Namespace of the webhook, its Secrets and the Lease; in a pod that is the pod's own."""
+
+    lease: str = Field(default="irsa-controller", max_length=253, pattern=OBJECT_NAME)
+    """Lease that the one controller holds which writes; others wait for it."""
+
+    lease_seconds: int = Field(default=15, ge=3, le=300)
+    """How long others wait for a controller that vanished."""
+
+    certificates: bool = True
+    """Make and renew CA and serving certificate of the webhook. Off: they come from cert-manager or from you."""
+
+    certificate_names: tuple[str, ...] = ()
+    """DNS names and IP addresses that the certificate is for beside those of the Service."""
+
+    ca_days: float = Field(default=730, ge=0.0001, le=3650)
+    """Lifetime of the CA in days; after two thirds of it the next one takes its place."""
+
+    certificate_days: float = Field(default=90, ge=0.0001, le=825)
+    """Lifetime of a serving certificate in days, renewed after two thirds of it."""
+
+    bundle_settle_seconds: float = Field(default=60, ge=0.1, le=3600)
+    """How long all API servers may take to see a changed caBundle; only then does a new CA sign."""
+
+    certificate_reload_seconds: float = Field(default=600, ge=0.1, le=86_400)
+    """How long all webhooks may take to serve with a changed Secret; only then is the CA before it forgotten."""
+
+    ca_secret: str = Field(default="irsa-webhook-ca", max_length=253, pattern=OBJECT_NAME)
+    """Secret of the CA and its key, empty to begin with."""
+
+    tls_secret: str = Field(default="irsa-webhook-tls", max_length=253, pattern=OBJECT_NAME)
+    """Secret of the serving certificate, empty to begin with, which the webhook mounts."""
+
+    webhook_configuration: str = Field(default="irsa-webhook", max_length=253, pattern=OBJECT_NAME)
+    """MutatingWebhookConfiguration whose caBundles are kept current."""
+
+    webhook_service: str = Field(default="irsa-webhook", max_length=63, pattern=OBJECT_NAME)
+    """Service of the webhook, for which the serving certificate is."""
+
+    kubeconfig: Path | None = None
+    """How to reach the cluster; in a pod this is not needed."""
+
+    log_format: Format = "json"
+    """json for machines, console for a terminal."""
+
+    log_level: Level = "info"
+    """Lowest level that is logged. Libraries that would print secrets at debug stay at info."""
+
+    @field_validator("certificate_names")
+    @classmethod
+    def _certificate_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_host, value))
+
+
+def _host(name: str) -> str:
+    """Return the address or DNS name *name* as a certificate has it."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        if len(name) > MAX_HOST_CHARACTERS or not PREFIX.fullmatch(name):
+            raise ValueError(f"expected an IP address or a DNS name in lower case, not {shown(name)}") from None
+        return name

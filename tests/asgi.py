@@ -39,6 +39,13 @@ def post(
 
 
 def _ask(application: ASGIApp, method: str, path: str, pieces: Iterable[bytes], named: dict[str, str]) -> Reply:
+    return asyncio.run(exchange(application, method, path, pieces, named))
+
+
+async def exchange(
+    application: ASGIApp, method: str, path: str, pieces: Iterable[bytes], named: dict[str, str]
+) -> Reply:
+    """Return the reply to one request; several may be under way at once."""
     incoming = iter(pieces)
     sent: list[Message] = []
 
@@ -64,10 +71,7 @@ def _ask(application: ASGIApp, method: str, path: str, pieces: Iterable[bytes], 
         "server": ("127.0.0.1", 2),
     }
 
-    async def ask() -> None:
-        await application(scope, receive, send)
-
-    asyncio.run(ask())
+    await application(scope, receive, send)
     start, *rest = sent
     return Reply(
         status=start["status"],

@@ -13,9 +13,11 @@ README = Path(__file__).parent.parent.joinpath("README.md").read_text()
 def settings_table(model: type[InjectionSettings]) -> str:
     rows = ["| flag | default | what it does |", "|---|---|---|"]
     for name, field in model.model_fields.items():
-        default = {True: f"on; off with --no-{name.replace('_', '-')}", None: "", (): ""}.get(
-            field.default, str(field.default)
-        )
+        default = str(field.default)
+        if field.default is None or field.default == ():
+            default = ""
+        elif isinstance(field.default, bool):
+            default = f"on; off with --no-{name.replace('_', '-')}" if field.default else "off"
         text = " ".join((field.description or "").split()).replace("|", "\\|")
         rows.append(f"| `--{name.replace('_', '-')}` | {f'`{default}`' if default else ''} | {text} |")
     return "\n".join(rows)

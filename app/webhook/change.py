@@ -59,13 +59,18 @@ class Change:
         return bool(metadata_of(self.after).get("deletionTimestamp"))
 
 
-def change_of(body: bytes) -> Change | None:
-    """Return the creation or update in the AdmissionReview *body*; None where there is none that we could read."""
+def change_of(body: bytes, *, sub_resource: str = "") -> Change | None:
+    """Return the creation or update in the AdmissionReview *body*; None where there is none that we could read.
+
+    Args:
+        body: the review.
+        sub_resource: of which subresource; "" is the object itself.
+    """
     try:
         request = _decoder.decode(body).request
     except UNREADABLE:
         return None
-    if request.sub_resource or request.operation not in {"CREATE", "UPDATE"}:
+    if request.sub_resource != sub_resource or request.operation not in {"CREATE", "UPDATE"}:
         return None
     return Change(request.namespace, request.object, request.old_object if request.operation == "UPDATE" else None)
 

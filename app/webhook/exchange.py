@@ -21,7 +21,7 @@ MAX_BODY_BYTES: Final = 7 * 1024 * 1024
 and in JSON it may be twice as long as it is in protobuf; 7 MiB is what controller-runtime allows."""
 
 MAX_HELD_BYTES: Final = 64 * 1024 * 1024
-"""Of all bodies that are being read; then the largest is told to come again. Every pod of the cluster can reach us."""
+"""Of all bodies, until they are answered; then the largest is told to come again. Every pod can reach us."""
 
 MAX_LOGGED_CHARACTERS: Final = 253
 """The longest name in Kubernetes (apimachinery's DNS1123SubdomainMaxLength); who reaches us can send longer ones."""
@@ -41,13 +41,19 @@ class HttpError(Exception):
 
 
 @dataclass(eq=False, slots=True)
-class _Body:
-    """A body that is being read. *timeout* ends that."""
+class Body:
+    """A body that is held. *timeout* ends its reading."""
 
     timeout: asyncio.Timeout
     chunks: list[bytes] = field(default_factory=list)
     size: int = 0
     is_given_up: bool = False
+
+    def whole(self) -> bytes:
+        """Return all of it."""
+        if len(self.chunks) > 1:
+            self.chunks = [b"".join(self.chunks)]
+        return self.chunks[0]
 
 
 class Bodies:
@@ -59,16 +65,18 @@ class Bodies:
 
     def __init__(self) -> None:
         self._held_bytes = 0
-        self._bodies: set[_Body] = set()
+        self._bodies: set[Body] = set()
 
-    async def read(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the whole body; give up at the first byte too many, without keeping what came.
+    async def read(self, scope: Scope, receive: Receive) -> Body:
+        """Return the body when all of it is there; give up at the first byte too many, without keeping what came.
+
+        It is held until it is `let_go`.
 
         Raises:
             HttpError: it is no POST of JSON, too large, too slow, or one of too many.
         """
         _check_head(scope)
-        body = _Body(asyncio.timeout(BODY_SECONDS))
+        body, is_whole = Body(asyncio.timeout(BODY_SECONDS)), False
         try:
             async with body.timeout:
                 while True:
@@ -77,15 +85,18 @@ class Bodies:
                         raise HttpError(400, "expected the whole body, got a part of it")
                     self._hold(body, message.get("body", b""))
                     if not message.get("more_body", False):
-                        return body.chunks[0] if len(body.chunks) == 1 else b"".join(body.chunks)
+                        is_whole = True
+                        self._bodies.discard(body)
+                        return body
         except TimeoutError:
             if body.is_given_up:
                 raise _too_many() from None
             raise HttpError(408, f"expected the whole body within {BODY_SECONDS:.0f} s, got a part of it") from None
         finally:
-            self._let_go(body)
+            if not is_whole:
+                self.let_go(body)
 
-    def _hold(self, body: _Body, chunk: bytes) -> None:
+    def _hold(self, body: Body, chunk: bytes) -> None:
         if body.is_given_up:
             raise _too_many()
         self._bodies.add(body)
@@ -95,14 +106,16 @@ class Bodies:
         if body.size > MAX_BODY_BYTES:
             raise _too_large()
         if self._held_bytes > MAX_HELD_BYTES:
+            # Of those that are being read; what is whole already has its answer soon.
             largest = max(self._bodies, key=lambda each: each.size)
-            self._let_go(largest)
+            self.let_go(largest)
             largest.is_given_up = True
             if largest is body:
                 raise _too_many()
             largest.timeout.reschedule(0)
 
-    def _let_go(self, body: _Body) -> None:
+    def let_go(self, body: Body) -> None:
+        """Forget a body, which is answered or never will be."""
         self._held_bytes -= body.size
         self._bodies.discard(body)
         body.chunks, body.size = [], 0
@@ -120,7 +133,12 @@ class ReviewEndpoint(ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            answer = await self._answer(await self._bodies.read(scope, receive))
+            body = await self._bodies.read(scope, receive)
+            try:
+                # An answer may wait for the Kubernetes API, and others for memory.
+                answer = await self._answer(body.whole())
+            finally:
+                self._bodies.let_go(body)
         except (HttpError, BadReviewError) as error:
             status = error.status if isinstance(error, HttpError) else 400
             self._metrics.refused(status)

@@ -1,0 +1,54 @@
+"""What the operator assigned to ServiceAccounts beside their annotations, as it was when it could last be read."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import structlog
+
+from app.webhook.accounts import Account
+from app.webhook.container_credentials import NO_IDENTITIES, Identities, parse_identities
+from app.webhook.mappings import NO_MAPPINGS, Mappings, parse_mappings
+
+Name = Literal["mappings", "container_credentials"]
+NAMES: Final[tuple[Name, ...]] = ("mappings", "container_credentials")
+
+log = structlog.get_logger()
+
+
+class Assigned:
+    """The operator's mappings, and the identities of container-credentials mode.
+
+    A bad entry is left out, and the rest is in force. Content that cannot be read at all changes nothing. What was
+    deleted is gone.
+
+    Attributes:
+        mappings: roles of ServiceAccounts that carry none themselves.
+        container_credentials: the ServiceAccounts of that mode.
+        problems: what somebody should mend, by where it stands.
+    """
+
+    def __init__(self, *, account: Account | None = None) -> None:
+        self.mappings: Mappings = NO_MAPPINGS
+        self.container_credentials: Identities = NO_IDENTITIES
+        self.problems: dict[Name, tuple[str, ...]] = dict.fromkeys(NAMES, ())
+        self._account = account
+
+    def read_mappings(self, data: Mapping[str, str] | None) -> None:
+        """Take the mappings in a ConfigMap's *data*; None where there is no ConfigMap."""
+        parsed = parse_mappings(data or {}, account=self._account)
+        if parsed.mappings is not None:
+            self.mappings = parsed.mappings
+        self._tell("mappings", len(self.mappings.roles), parsed.problems)
+
+    def read_container_credentials(self, data: Mapping[str, str] | None) -> None:
+        """Take the identities in a ConfigMap's *data*; None where there is no ConfigMap."""
+        parsed = parse_identities(data or {})
+        if parsed.identities is not None:
+            self.container_credentials = parsed.identities
+        self._tell("container_credentials", len(self.container_credentials), parsed.problems)
+
+    def _tell(self, name: Name, entries: int, problems: tuple[str, ...]) -> None:
+        self.problems[name] = problems
+        log.info("assignments_read", what=name, entries=entries)
+        for problem in problems:
+            log.warning("assignment_unusable", what=name, problem=problem)

@@ -1,0 +1,104 @@
+import asyncio
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.assignments import Following, follow, is_file
+from app.webhook.assigned import Assigned
+from app.webhook.config_map import MAX_JSON_CHARACTERS
+from tests.app.cluster.fake_cluster import FakeCluster
+from tests.builders import ROLE_ARN
+
+MAPPINGS = json.dumps({"shop/app": {"RoleARN": ROLE_ARN}})
+IDENTITIES = '{"identities": [{"namespace": "shop", "serviceAccount": "app"}]}'
+PLACE = "/api/v1/namespaces/irsa-system/configmaps"
+
+
+def config_map(name: str, text: str) -> dict[str, object]:
+    return {"metadata": {"name": name, "namespace": "irsa-system"}, "data": {"config": text}}
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError(what)
+
+
+def test_config_maps_are_followed_from_their_making_to_their_deletion() -> None:
+    async def run() -> None:
+        cluster, assigned = FakeCluster(), Assigned()
+        following = follow(
+            assigned, mappings="irsa-system/roles", container_credentials="irsa-system/local", api=cluster
+        )
+        assert [age() for age in following.ages.values()] == [math.inf, math.inf]
+        tasks = [asyncio.ensure_future(loop()) for loop in following.loops.values()]
+        try:
+            await until(lambda: all(age() < math.inf for age in following.ages.values()), "nothing was listed")
+            await cluster.create(PLACE, config_map("roles", MAPPINGS))
+            await cluster.create(PLACE, config_map("local", IDENTITIES))
+            await until(lambda: assigned.mappings.find("shop", "app"), "no mapping came")
+            await until(lambda: assigned.container_credentials == {("shop", "app")}, "no identity came")
+            await cluster.delete(f"{PLACE}/roles")
+            await until(lambda: assigned.mappings.find("shop", "app") is None, "the mapping stayed")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def following_file(path: Path) -> tuple[Assigned, Following]:
+    assigned = Assigned()
+    return assigned, follow(assigned, mappings=None, container_credentials=str(path), api=None)
+
+
+def test_file_is_read_at_once_and_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.assignments.LOOK_SECONDS", 0)
+    file = tmp_path / "identities.json"
+    file.write_text(IDENTITIES)
+    assigned, following = following_file(file)
+    assert assigned.container_credentials == {("shop", "app")}
+
+    async def run() -> None:
+        task = asyncio.ensure_future(following.loops["container_credentials"]())
+        try:
+            file.write_text("{}")
+            await until(lambda: not assigned.container_credentials, "the change was not seen")
+            file.write_text("{")
+            await until(lambda: assigned.problems["container_credentials"], "the problem was not seen")
+            file.write_text(IDENTITIES)
+            await until(lambda: assigned.container_credentials, "the next change was not seen")
+            file.unlink()
+            await until(lambda: not assigned.container_credentials, "the deletion was not seen")
+        finally:
+            task.cancel()
+
+    asyncio.run(run())
+
+
+def test_file_that_cannot_be_read_is_not_ready(tmp_path: Path) -> None:
+    _, following = following_file(tmp_path)
+
+    assert following.ages["container_credentials"]() == math.inf
+
+
+def test_file_without_end_is_a_problem_and_not_held(tmp_path: Path) -> None:
+    file = tmp_path / "identities.json"
+    with file.open("wb") as stream:
+        stream.truncate(MAX_JSON_CHARACTERS * 4)
+    assigned, _ = following_file(file)
+
+    assert len(assigned.problems["container_credentials"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"), [("/etc/a.json", True), ("./a.json", True), ("../a", True), ("a/b", False)]
+)
+def test_paths_and_config_maps_are_told_apart(place: str, expected: bool) -> None:
+    assert is_file(place) is expected
