@@ -32,7 +32,7 @@ from app.webhook.document import (
     object_at,
 )
 from app.webhook.identity import Identity, Mode
-from app.webhook.mounts import mount_operations, volume_operations
+from app.webhook.mounts import missing_mounts, volume_operations
 from app.webhook.plan import CONFIG_ANNOTATION, TOKEN_MOUNT_PATH, Config, Endpoint, Injection, Plan, plan
 from app.webhook.proxies import bypasses, completion
 from app.webhook.variables import REGION, SESSION_NAME, STS, Chosen, Group, choose, missing, uses
@@ -116,11 +116,12 @@ def _container(container: Object, path: str, wanted: Plan) -> tuple[list[Operati
     if not chosen.uses_token and _is_complete(present, session):
         return proxied, chosen
     lacked = missing((*wanted.before, *chosen.groups, *session, *wanted.after), present)
-    added = append(container, "env", path, lacked) + proxied
+    mounts: list[Object] = []
     if chosen.uses_token or not wanted.token.is_renamed:
-        added += mount_operations(container, path, wanted.token, is_pointed_at=chosen.uses_token)
+        mounts = missing_mounts(container, path, wanted.token, is_pointed_at=chosen.uses_token)
     if wanted.config and chosen.uses_config:
-        added += mount_operations(container, path, wanted.config.volume, is_pointed_at=True)
+        mounts += missing_mounts(container, path, wanted.config.volume, is_pointed_at=True)
+    added = append(container, "env", path, lacked) + proxied + append(container, "volumeMounts", path, mounts)
     return added, chosen
 
 

@@ -12,7 +12,7 @@ from collections.abc import Container
 from typing import Final, Literal, NamedTuple
 
 from app.text import shown
-from app.webhook.document import ConflictError, Object, Operation, append, list_at, named
+from app.webhook.document import ConflictError, Object, Operation, list_at, named
 from app.webhook.identity import Identity
 
 MOUNTED: Final = (("volumeMounts", "mountPath"), ("volumeDevices", "devicePath"))
@@ -66,7 +66,7 @@ def volume(
     ours = []
     chosen = name
     if near:
-        ours = [other for other in near if _is_name(other, name) and is_ours(near[other], source)]
+        ours = [other for other in near if is_name(other, name) and is_ours(near[other], source)]
         chosen = min(ours, key=lambda one: (len(one), one)) if ours else _free_name(name, near)
     return Volume(
         name=chosen,
@@ -83,25 +83,37 @@ def is_ours(volume: Object, source: Object) -> bool:
 
     A token is the same for one audience, however long it lives.
     """
-    kind = "projected" if "projected" in source else "downwardAPI"
-    key = "sources" if kind == "projected" else "items"
-    wanted = _entry(source[kind][key][0])
-    parent = volume.get(kind)
-    entries = parent.get(key) if isinstance(parent, dict) else None
-    return any(_entry(entry) == wanted for entry in (entries if isinstance(entries, list) else ()))
+    return not _contents(volume).isdisjoint(_contents(source))
 
 
-def _entry(entry: object) -> tuple[object, object] | None:
-    """Return file and content of an entry of a volume, or None where it is of no kind of ours."""
-    if not isinstance(entry, dict):
-        return None
-    token, field = entry.get("serviceAccountToken"), entry.get("fieldRef")
-    if isinstance(token, dict):
-        return token.get("path"), token.get("audience")
-    return (entry.get("path"), field.get("fieldPath")) if isinstance(field, dict) else None
+def has_token(volume: Object, path: str) -> bool:
+    """Return whether *volume* puts a token into the file *path* that is not for kube-apiserver."""
+    return any(file == path and content for kind, file, content in _contents(volume) if kind == "serviceAccountToken")
 
 
-def _is_name(name: str, plain: str) -> bool:
+def _contents(volume: Object) -> set[tuple[str, str, str]]:
+    """Return kind, file and content of all in *volume* that is of a kind of ours."""
+    found = set()
+    for key, entries_key in (("projected", "sources"), ("downwardAPI", "items")):
+        parent = volume.get(key)
+        entries = parent.get(entries_key) if isinstance(parent, dict) else None
+        for entry in entries if isinstance(entries, list) else ():
+            token = entry.get("serviceAccountToken") if isinstance(entry, dict) else None
+            field = entry.get("fieldRef") if isinstance(entry, dict) else None
+            if isinstance(token, dict):
+                found.add(("serviceAccountToken", _text(token, "path"), _text(token, "audience")))
+            elif isinstance(field, dict):
+                found.add(("fieldRef", _text(entry, "path"), _text(field, "fieldPath")))
+    return found
+
+
+def _text(parent: Object, key: str) -> str:
+    value = parent.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def is_name(name: str, plain: str) -> bool:
+    """Return whether *name* is one that our volume has which is called *plain* where nothing else is."""
     return name == plain or re.fullmatch(rf"{re.escape(plain[:MAX_STEM_CHARACTERS])}-irsa(-[0-9]+)?", name) is not None
 
 
@@ -123,8 +135,8 @@ def volume_operations(spec: Object, volumes: list[Volume]) -> list[Operation]:
     ]
 
 
-def mount_operations(container: Object, path: str, volume: Volume, *, is_pointed_at: bool) -> list[Operation]:
-    """Return what mounts *volume* in a *container*, nothing where it is mounted.
+def missing_mounts(container: Object, path: str, volume: Volume, *, is_pointed_at: bool) -> list[Object]:
+    """Return the mount of *volume* that a *container* lacks, nothing where it is mounted.
 
     Args:
         container: it is at *path*.
@@ -145,8 +157,7 @@ def mount_operations(container: Object, path: str, volume: Volume, *, is_pointed
         if is_pointed_at and not is_ours and (at == place or at.startswith(f"{place}/")):
             who = f"volume {shown(name)} of container {shown(container['name'])}"
             raise ConflictError(f"mount {who} elsewhere: {place} is for {volume.content}")
-    added = {"name": ours, "readOnly": True, "mountPath": place}
-    return [] if is_there else append(container, "volumeMounts", path, [added])
+    return [] if is_there else [{"name": ours, "readOnly": True, "mountPath": place}]
 
 
 def _places(container: Object, path: str, *, name: str, near: str) -> list[tuple[str, str, Object]]:

@@ -6,26 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.webhook.identity import Identity, Mode
+from app.webhook.identity import Mode
 from app.webhook.inject import ConflictError, Injection, MalformedPodError, operations
 from tests.app.webhook import aws_webhook
-from tests.builders import ENV, MOUNT, MOUNT_PATH, ROLE_ARN, TOKEN_FILE, VOLUME, container, pod
-
-
-def identity(**fields: Any) -> Identity:
-    defaults: dict[str, Any] = {
-        "role_arn": ROLE_ARN,
-        "audience": "sts.amazonaws.com",
-        "token_expiration": 86_400,
-        "regional_sts": True,
-    }
-    return Identity(**(defaults | fields))
-
-
-def injected(before: dict[str, Any], who: Identity | None = None, **injection: Any) -> Any:
-    added = operations(before, who or identity(), injection=Injection(**injection))
-    assert added is not None
-    return jsonpatch.apply_patch(before, added)
+from tests.app.webhook.injections import identity, injected
+from tests.builders import ENV, MOUNT, MOUNT_PATH, TOKEN_FILE, VOLUME, container, pod
 
 
 def test_bare_pod_gets_volume_variables_and_mount() -> None:
@@ -79,6 +64,31 @@ def test_skipped_container_is_left_alone_whatever_list_it_is_in() -> None:
     assert after["spec"]["containers"][1] == container("proxy")
     assert after["spec"]["initContainers"] == [container("init")]
     assert after["spec"]["containers"][0]["env"] == ENV
+
+
+def test_only_included_containers_get_something_and_skipped_ones_of_them_do_not() -> None:
+    before = pod(container("app"), container("proxy"), initContainers=[container("init"), container("wait")])
+    who = identity(include_containers=frozenset({"app", "init", "none"}), skip_containers=frozenset({"init"}))
+
+    assert injected(before, who) == pod(
+        container("app", env=ENV, volumeMounts=[MOUNT]),
+        container("proxy"),
+        initContainers=[container("init"), container("wait")],
+        volumes=[VOLUME],
+    )
+
+
+def test_pod_with_none_of_the_included_containers_gets_nothing() -> None:
+    assert operations(pod(), identity(include_containers=frozenset()), injection=Injection()) is None
+
+
+def test_region_of_the_service_account_comes_before_the_default() -> None:
+    one = injected(pod(), identity(region="us-east-1"), default_region="eu-west-1")["spec"]["containers"][0]
+
+    assert one["env"][1:3] == [
+        {"name": "AWS_DEFAULT_REGION", "value": "us-east-1"},
+        {"name": "AWS_REGION", "value": "us-east-1"},
+    ]
 
 
 def test_pod_with_every_container_skipped_gets_nothing() -> None:
@@ -146,27 +156,6 @@ def test_further_variables_come_last_and_only_where_absent() -> None:
         [*ENV, endpoint, {"name": "AWS_CA_BUNDLE", "value": "/ca.pem"}],
         [own, *ENV, endpoint],
     ]
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        pytest.param({"os": {"name": "windows"}}, id="os"),
-        pytest.param({"nodeSelector": {"kubernetes.io/os": "windows"}}, id="selector"),
-        pytest.param({"nodeSelector": {"beta.kubernetes.io/os": "windows"}}, id="beta-selector"),
-    ],
-)
-def test_windows_pod_gets_a_windows_path_in_the_variable_only(spec: dict[str, Any]) -> None:
-    one = injected(pod(**spec))["spec"]["containers"][0]
-
-    assert one["env"][2]["value"] == r"C:\var\run\secrets\eks.amazonaws.com\serviceaccount\token"
-    assert one["volumeMounts"] == [MOUNT]
-
-
-def test_os_of_the_spec_wins_over_the_node_selector() -> None:
-    one = injected(pod(os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "windows"}))["spec"]["containers"][0]
-
-    assert one["env"][2]["value"] == TOKEN_FILE
 
 
 def test_other_mount_path_is_used_for_mount_and_variable() -> None:
