@@ -18,7 +18,7 @@ from typing import Any, Final
 from app.cluster.objects import ServiceAccount, service_account
 from app.text import shown
 from app.webhook.annotations import KNOWN, MAX_SLIPS, ON_POD, REQUIRE_IDENTITY, Vocabulary
-from app.webhook.change import Change, annotations_of
+from app.webhook.change import MAX_ANNOTATIONS, Change, annotations_of
 from app.webhook.container_credentials import NO_IDENTITIES, Identities
 from app.webhook.decision import (
     NOTHING_INJECTED,
@@ -83,9 +83,10 @@ def subject_of(change: Change, *, vocabulary: Vocabulary) -> Subject | None:
     if workload is None or not _is_news(change, vocabulary):
         return None
     try:
-        return workload.subject()
+        subject = workload.subject()
     except MalformedPodError:  # the apiserver will say so
         return None
+    return subject if len(subject.annotations) <= MAX_ANNOTATIONS else None
 
 
 def advice(change: Change, known: ServiceAccount | None, *, rules: Rules) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.cluster.objects import ServiceAccount
 from app.webhook.advice import Rules, advice, subject_of
 from app.webhook.annotations import Vocabulary
-from app.webhook.change import Change
+from app.webhook.change import MAX_ANNOTATIONS, Change
 from app.webhook.decision import MAX_WARNING_CHARACTERS, MAX_WARNINGS, Policy, Subject
 from app.webhook.mappings import MappedRole, Mappings
 from tests.builders import BARE, MOUNT_PATH, ROLE_ARN, annotated, container
@@ -352,6 +352,19 @@ def test_warnings_are_few_and_short() -> None:
 
     assert len(texts) == MAX_WARNINGS
     assert all(len(text) <= MAX_WARNING_CHARACTERS for text in texts)
+
+
+def test_more_annotations_than_a_person_types_are_passed_over() -> None:
+    some = {f"example.com/{number}": "" for number in range(MAX_ANNOTATIONS - 1)}
+    slip = {"eks.amazon.com/role-arn": ""}
+
+    for document in (
+        annotated_with,
+        lambda each: workload(template(annotations=each)),
+        lambda each: workload(annotations=each),
+    ):
+        assert told(document(some | slip)) != ()
+        assert told(document(some | slip | {"example.com/more": ""})) == ()
 
 
 JSON = st.recursive(

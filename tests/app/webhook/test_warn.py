@@ -1,0 +1,129 @@
+"""The endpoint that only warns, asked as an apiserver would."""
+
+import json
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.cluster.objects import ServiceAccount
+from app.webhook.assigned import Assigned
+from app.webhook.decision import Policy
+from app.webhook.exchange import Bodies
+from app.webhook.mappings import MappedRole, Mappings
+from app.webhook.metrics import WebhookMetrics
+from app.webhook.warn import WarnEndpoint
+from tests.asgi import post
+from tests.builders import ROLE_ARN, UID, annotated, body, container, review
+from tests.fakes import FakeServiceAccounts
+
+SKIPPING = {"eks.amazonaws.com/skip-containers": "app"}
+ALL_SKIPPED = "leave one container at least to skip-containers and include-containers: its pods will get nothing"
+UNKNOWN = 'create ServiceAccount "shop/app" too: it is not known yet, and pods cannot be made without it'
+
+
+def deployment(**annotations: str) -> dict[str, Any]:
+    template = {
+        "metadata": {"annotations": annotations},
+        "spec": {"serviceAccountName": "app", "containers": [container()]},
+    }
+    metadata = {"name": "shop-deployment", "namespace": "shop"}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": template}}
+
+
+def endpoint(source: FakeServiceAccounts, *, mappings: Mappings | None = None) -> WarnEndpoint:
+    assigned = Assigned()
+    if mappings is not None:
+        assigned.mappings = mappings
+    return WarnEndpoint(
+        source, assigned=assigned, policy=Policy(), metrics=WebhookMetrics(snapshot_age=float), bodies=Bodies()
+    )
+
+
+def answer(warn: WarnEndpoint, document: Any, **request: Any) -> dict[str, Any]:
+    kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
+    reply = post(warn, "/warn", body(review(document, kind=kind, **request)))
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+    answered: dict[str, Any] = json.loads(reply.body)
+    return answered
+
+
+def test_person_is_told_and_the_object_admitted_as_it_is() -> None:
+    warn = endpoint(FakeServiceAccounts({"shop/app": annotated()}))
+
+    assert answer(warn, deployment(**SKIPPING)) == {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {"uid": UID, "allowed": True, "warnings": [ALL_SKIPPED]},
+    }
+
+
+def test_good_object_is_admitted_in_silence() -> None:
+    warn = endpoint(FakeServiceAccounts({"shop/app": annotated()}))
+
+    assert answer(warn, deployment())["response"] == {"uid": UID, "allowed": True}
+
+
+def test_service_account_made_by_the_same_command_is_looked_for() -> None:
+    source = FakeServiceAccounts({})
+    warn = endpoint(source)
+
+    assert answer(warn, deployment())["response"]["warnings"] == [UNKNOWN]
+    source.live["shop/app"] = annotated()
+    assert answer(warn, deployment())["response"] == {"uid": UID, "allowed": True}
+    assert source.confirmed == ["shop/app", "shop/app"]
+
+
+def test_mapped_service_account_has_a_role() -> None:
+    source = FakeServiceAccounts({"shop/app": ServiceAccount({})})
+    warn = endpoint(source, mappings=Mappings({"shop/app": MappedRole(role_arn=ROLE_ARN)}))
+
+    assert answer(warn, deployment(**SKIPPING))["response"]["warnings"] == [ALL_SKIPPED]
+
+
+def test_mistake_of_ours_admits_the_object() -> None:
+    class Broken(FakeServiceAccounts):
+        def get(self, namespace: str, name: str) -> ServiceAccount | None:
+            raise LookupError(namespace, name)
+
+    with capture_logs() as logs:
+        answered = answer(endpoint(Broken({})), deployment(note="MARKER"))
+
+    assert answered["response"] == {"uid": UID, "allowed": True}
+    assert [line["event"] for line in logs] == ["review_failed", "change_reviewed"]
+    assert "MARKER" not in str(logs)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        pytest.param(b"", 400, id="nothing"),
+        pytest.param(b"{}", 400, id="no review"),
+        pytest.param(body({"request": {"uid": UID}}), 200, id="no object"),
+        pytest.param(body({"request": {"uid": UID, "object": 1, "operation": "CREATE"}}), 200, id="a number"),
+        pytest.param(b'{"request":{"uid":"' + UID.encode() + b'","object":' + b"[" * 10_000, 200, id="too deep"),
+    ],
+)
+def test_whatever_has_a_uid_is_answered(data: bytes, status: int) -> None:
+    reply = post(endpoint(FakeServiceAccounts({})), "/warn", data)
+
+    assert reply.status == status
+    assert status != 200 or json.loads(reply.body)["response"] == {"uid": UID, "allowed": True}
+
+
+def test_each_review_is_one_line_with_identifiers_only() -> None:
+    warn = endpoint(FakeServiceAccounts({"shop/app": annotated()}))
+    with capture_logs() as logs:
+        answer(warn, deployment(**SKIPPING, note="MARKER"))
+
+    (line,) = logs
+    assert line.pop("ms") < 1000
+    assert line == {
+        "event": "change_reviewed",
+        "log_level": "info",
+        "uid": UID,
+        "kind": "Deployment",
+        "namespace": "shop",
+        "name": "shop-deployment",
+        "warnings": (ALL_SKIPPED,),
+    }
