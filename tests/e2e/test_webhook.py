@@ -1,20 +1,14 @@
 """Our webhook asked by a real kube-apiserver."""
 
-import base64
 import secrets
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import trustme
 
 from tests.builders import ENV, MOUNT, ROLE_ARN, VOLUME
 from tests.e2e.kubectl import Kubectl
-from tests.processes import irsa
+from tests.e2e.registering import registered
 
 pytestmark = pytest.mark.cluster
 
@@ -53,61 +47,11 @@ def pod(namespace: str, service_account: str, **container: Any) -> dict[str, Any
     }
 
 
-def address_as_the_apiserver_sees_us(kubectl: Kubectl) -> str:
-    """Return our address on the way to the API server, which is on the way back too: loopback, a veth, a bridge."""
-    server = urlsplit(kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}").stdout)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((server.hostname, server.port))  # of a datagram socket: nothing is sent
-        return str(probe.getsockname()[0])
-
-
-@contextmanager
-def registered(kubectl: Kubectl, namespace: str, version: str, folder: Path) -> Iterator[None]:
-    """Run the webhook on this machine and have the API server ask it about the pods of *namespace*."""
-    host = address_as_the_apiserver_sees_us(kubectl)
-    authority = trustme.CA()
-    issued = authority.issue_cert(host)
-    certificate, key = folder / "tls.crt", folder / "tls.key"
-    issued.cert_chain_pems[0].write_to_path(certificate)
-    issued.private_key_pem.write_to_path(key)
-    files = ["--tls-cert", str(certificate), "--tls-key", str(key), "--kubeconfig", str(kubectl.kubeconfig)]
-    with irsa("webhook", "--host", host, "--port", "0", *files) as process:
-        port = process.wait_for("listening")["port"]
-        process.wait_for("service_accounts_listed")
-        configuration = {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "MutatingWebhookConfiguration",
-            "metadata": {"name": namespace},
-            "webhooks": [
-                {
-                    "name": "pods.irsa.test",
-                    "admissionReviewVersions": [version],
-                    "sideEffects": "None",
-                    "failurePolicy": "Fail",
-                    "timeoutSeconds": 10,
-                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                    "rules": [
-                        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-                    ],
-                    "clientConfig": {
-                        "url": f"https://{host}:{port}/mutate",
-                        "caBundle": base64.b64encode(authority.cert_pem.bytes()).decode(),
-                    },
-                }
-            ],
-        }
-        kubectl.create(configuration)
-        try:
-            yield
-        finally:
-            kubectl("delete", "mutatingwebhookconfiguration", namespace)
-
-
 @pytest.fixture(scope="module", params=["v1", "v1beta1"])
 def _registered(
     request: pytest.FixtureRequest, kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    with registered(kubectl, namespace, request.param, tmp_path_factory.mktemp("tls")):
+    with registered(kubectl, namespace, tmp_path_factory.mktemp("tls"), version=request.param):
         yield
 
 
