@@ -53,19 +53,23 @@ def failing_api(authorizations: list[str | None]) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def said(process: Process) -> str:
     return process.log + Path(f"/proc/{process.pid}/cmdline").read_text()
 
 
-def get(authority: trustme.CA, port: int, path: str) -> str:
-    trust = ssl.create_default_context()
-    authority.configure_trust(trust)
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=10)
+def get(port: int, path: str, *, authority: trustme.CA | None = None) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    if authority is not None:
+        trust = ssl.create_default_context()
+        authority.configure_trust(trust)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=10)
     try:
         connection.request("GET", path)
         return connection.getresponse().read().decode()
@@ -73,9 +77,7 @@ def get(authority: trustme.CA, port: int, path: str) -> str:
         connection.close()
 
 
-def test_webhook_keeps_the_token_that_it_asks_the_cluster_with(
-    authority: trustme.CA, tls: list[str], tmp_path: Path
-) -> None:
+def test_webhook_keeps_the_token_that_it_asks_the_cluster_with(tls: list[str], tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     authorizations: list[str | None] = []
     with failing_api(authorizations) as url:
@@ -88,13 +90,13 @@ def test_webhook_keeps_the_token_that_it_asks_the_cluster_with(
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": "me"}}],
         }
         kubeconfig.write_text(json.dumps(content))
-        arguments = [*tls, "--kubeconfig", str(kubeconfig), "--log-level", "debug"]
+        arguments = [*tls, "--metrics-port", "0", "--kubeconfig", str(kubeconfig), "--log-level", "debug"]
         with irsa("webhook", *arguments) as process:
             process.wait_for("service_accounts_interrupted")
-            port = process.wait_for("listening")["port"]
+            port = process.wait_for("metrics_listening")["port"]
 
-            assert "irsa_webhook_reviews_total" in get(authority, port, "/metrics")
-            assert TOKEN not in said(process) + get(authority, port, "/metrics") + get(authority, port, "/readyz")
+            assert "irsa_webhook_reviews_total" in get(port, "/metrics")
+            assert TOKEN not in said(process) + get(port, "/metrics") + get(port, "/readyz")
     assert set(authorizations) == {f"Bearer {TOKEN}"}
 
 
@@ -113,7 +115,9 @@ def test_issuer_keeps_the_private_key_that_it_was_given(
         broken.write_bytes(pem[:-80])
         process.wait_for("documents_kept")
 
-        public = get(authority, port, "/openid/v1/jwks") + get(authority, port, "/.well-known/openid-configuration")
+        public = "".join(
+            get(port, path, authority=authority) for path in ("/openid/v1/jwks", "/.well-known/openid-configuration")
+        )
         lines, members = pem.decode().splitlines()[1:-1], private_members(pem)
         assert lines
         assert members

@@ -46,15 +46,20 @@ metadata:
 class Webhook:
     process: Process
     connection: http.client.HTTPSConnection
+    operations: http.client.HTTPConnection
 
-    def ask(self, path: str, data: bytes | None = None) -> tuple[int, bytes]:
-        headers = {"Content-Type": "application/json"}
-        self.connection.request("POST" if data is not None else "GET", path, data, headers)
+    def post(self, data: bytes) -> tuple[int, bytes]:
+        self.connection.request("POST", "/mutate", data, {"Content-Type": "application/json"})
         response = self.connection.getresponse()
         return response.status, response.read()
 
+    def get(self, path: str) -> tuple[int, bytes]:
+        self.operations.request("GET", path)
+        response = self.operations.getresponse()
+        return response.status, response.read()
+
     def review(self, document: Any) -> dict[str, Any]:
-        status, answer = self.ask("/mutate", body(review(document)))
+        status, answer = self.post(body(review(document)))
         assert status == 200
         response: dict[str, Any] = json.loads(answer)["response"]
         return response
@@ -70,11 +75,15 @@ def webhook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     arguments = [*tls_files(authority, folder), "--service-accounts", str(manifests), "--log-level", "debug"]
-    with irsa("webhook", "--host", "127.0.0.1", "--port", "0", *arguments) as process:
+    ports = ["--port", "0", "--metrics-port", "0", "--drain-seconds", "0"]
+    with irsa("webhook", "--host", "127.0.0.1", *ports, *arguments) as process:
         port = process.wait_for("listening")["port"]
+        metrics_port = process.wait_for("metrics_listening")["port"]
         connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=10)
-        yield Webhook(process, connection)
+        operations = http.client.HTTPConnection("127.0.0.1", metrics_port, timeout=10)
+        yield Webhook(process, connection, operations)
         connection.close()
+        operations.close()
         assert process.stop() == 0
         assert '"event":"stopped"' in process.log
 
@@ -110,8 +119,8 @@ def test_slip_in_the_prefix_is_answered_with_the_fix(webhook: Webhook) -> None:
 
 
 def test_it_is_alive_and_ready(webhook: Webhook) -> None:
-    assert webhook.ask("/healthz") == (200, b"ok\n")
-    assert webhook.ask("/readyz") == (200, b"ok\n")
+    assert webhook.get("/healthz") == (200, b"ok\n")
+    assert webhook.get("/readyz") == (200, b"ok\n")
 
 
 def test_each_review_is_one_line_with_identifiers_only(webhook: Webhook) -> None:
@@ -146,10 +155,10 @@ def test_nothing_of_a_pod_reaches_logs_metrics_or_the_process_list_even_at_debug
     )
     webhook.review(marked)
     webhook.review(marked | {"spec": marked["spec"] | {"containers": "MARKER"}})
-    webhook.ask("/mutate", b'{"request": {"object": "MARKER"}}')
-    webhook.ask("/mutate", body(review(marked))[:-30])
+    webhook.post(b'{"request": {"object": "MARKER"}}')
+    webhook.post(body(review(marked))[:-30])
 
-    _, metrics = webhook.ask("/metrics")
+    _, metrics = webhook.get("/metrics")
     command_line = Path(f"/proc/{webhook.process.pid}/cmdline").read_text()
     assert "MARKER" not in webhook.process.log
     assert b"MARKER" not in metrics
@@ -171,9 +180,13 @@ def test_head_without_end_is_refused_and_others_are_answered(webhook: Webhook) -
 
 
 def test_port_that_is_taken_is_one_line_and_exit_2(webhook: Webhook, tmp_path: Path) -> None:
-    arguments = [*tls_files(trustme.CA(), tmp_path), "--service-accounts", str(tmp_path)]
-    with irsa("webhook", "--host", "127.0.0.1", "--port", str(webhook.connection.port), *arguments) as second:
-        assert second.wait() == 2
-    assert second.log.splitlines()[-1] == (
-        f'irsa: expected to listen on "127.0.0.1" port {webhook.connection.port}, got: Address already in use'
-    )
+    arguments = [*tls_files(trustme.CA(), tmp_path), "--service-accounts", str(tmp_path), "--host", "127.0.0.1"]
+    for flag, other, taken in (
+        ("--port", "--metrics-port", webhook.connection.port),
+        ("--metrics-port", "--port", webhook.operations.port),
+    ):
+        with irsa("webhook", flag, str(taken), other, "0", *arguments) as second:
+            assert second.wait() == 2
+        assert second.log.splitlines()[-1] == (
+            f'irsa: expected to listen on "127.0.0.1" port {taken}, got: Address already in use'
+        )
