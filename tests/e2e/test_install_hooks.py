@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.installing import HOOKS, Release, eventually, namespace, release
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.recorder import Recorder, recorder
-from tests.e2e.test_webhook import address_as_the_apiserver_sees_us
+from tests.e2e.registering import address_as_the_apiserver_sees_us
 
 pytestmark = pytest.mark.cluster
 
@@ -199,6 +199,21 @@ def test_kubelet_can_only_say_so_of_mirror_pods(kubectl: Kubectl, asked: Recorde
     try_to_create(kubectl, made, *KUBELET)
 
     assert asked.paths(name_of(made)) == ["/mutate-required"]
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "the default one"])
+def test_mirror_pod_gets_no_service_account_that_could_have_a_role(
+    kubectl: Kubectl, asked: Recorder, lenient: str, is_named: bool
+) -> None:
+    """Why a pod that is said to be one may pass the lenient hook: it gives away its identity, and gains nothing."""
+    made = mirror_pod(lenient)
+    if is_named:
+        made["spec"]["serviceAccountName"] = "app"
+        assert "a mirror pod may not reference service accounts" in refusal(kubectl, made)
+    else:
+        done = kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", manifests=[made])
+        assert "serviceAccountName" not in json.loads(done.stdout)["spec"]
+    assert asked.paths(name_of(made)) == []
 
 
 def test_neither_kube_system_nor_our_namespace_is_asked_about(

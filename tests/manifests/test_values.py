@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from app.settings import WebhookSettings
+from app.settings import ControllerSettings, WebhookSettings
 from tests.manifests.chart import CHART, base, named, render
 from tests.manifests.tables import rights_table, values, values_table
 
@@ -71,7 +71,8 @@ def test_readme_has_the_rights() -> None:
 def test_settings_that_other_values_say_are_settings() -> None:
     refused = SCHEMA["definitions"]["settings"]["propertyNames"]["not"]["enum"]
 
-    assert {name.replace("-", "_") for name in refused} <= WebhookSettings.model_fields.keys()
+    known = WebhookSettings.model_fields.keys() | ControllerSettings.model_fields.keys()
+    assert {name.replace("-", "_") for name in refused} <= known
 
 
 def settings_of(command: str, given: Any = None) -> Any:
@@ -79,12 +80,41 @@ def settings_of(command: str, given: Any = None) -> Any:
     return YAML(typ="safe").load(config["data"]["settings.yaml"])[command]
 
 
-def test_webhook_takes_the_settings_of_the_chart() -> None:
-    settings = {name.replace("-", "_"): value for name, value in settings_of("webhook").items()}
+def fields(settings: Any) -> dict[str, Any]:
+    return {name.replace("-", "_"): value for name, value in settings.items()}
 
-    parsed = WebhookSettings.model_validate(settings)
 
-    assert (parsed.port, parsed.metrics_port, parsed.mappings) == (8443, 8080, "irsa-system/irsa-mappings")
+def test_programs_take_the_settings_of_the_chart() -> None:
+    webhook = WebhookSettings.model_validate(fields(settings_of("webhook")))
+    controller = ControllerSettings.model_validate(fields(settings_of("controller")))
+
+    assert (webhook.port, webhook.metrics_port, controller.metrics_port) == (8443, 8080, 8080)
+    assert webhook.mappings == controller.mappings == "irsa-system/irsa-mappings"
+
+
+def test_names_that_the_controller_looks_for_are_those_of_the_chart() -> None:
+    settings = ControllerSettings()
+    manifests = base()
+
+    named(manifests, "Lease", settings.lease)
+    named(manifests, "Secret", settings.ca_secret)
+    named(manifests, "Secret", settings.tls_secret)
+    named(manifests, "MutatingWebhookConfiguration", settings.webhook_configuration)
+    named(manifests, "Service", settings.webhook_service)
+
+
+@pytest.mark.parametrize(
+    ("certificates", "makes_them"),
+    [
+        pytest.param({}, True, id="controller"),
+        pytest.param({"mode": "cert-manager"}, False, id="cert-manager"),
+        pytest.param({"mode": "given", "given": {"secretName": "a", "caBundle": "QUJD"}}, False, id="given"),
+    ],
+)
+def test_controller_makes_certificates_where_nobody_else_does(certificates: Any, makes_them: bool) -> None:
+    settings = fields(settings_of("controller", {"certificates": certificates}))
+
+    assert ControllerSettings.model_validate(settings).certificates is makes_them
 
 
 @pytest.mark.parametrize("command", ["webhook", "controller"])

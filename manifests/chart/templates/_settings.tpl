@@ -21,5 +21,8 @@
 {{- end -}}
 {{- end -}}
 {{- $_ := set $commands.webhook "port" $values.port -}}
+{{- if $values.controller.enabled -}}
+{{- $_ := set $commands.controller "certificates" (eq $values.certificates.mode "controller") -}}
+{{- end -}}
 {{ toYaml $commands }}
 {{- end }}
