@@ -129,6 +129,6 @@ class ServingCertificate:
             except OSError:
                 stamps.append(None)
             else:
-                # The change time too: a file that may be read at last has the same content as before.
+                # The change time too: a copy can have the modification time of its original (`cp -p`).
                 stamps.append((status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino))
         return stamps

@@ -1,3 +1,4 @@
+import ssl
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from app.errors import ConfigurationError
-from app.tls import server_context
+from app.tls import ServerTls, server_context
 
 
 @pytest.fixture
@@ -24,14 +25,27 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def refused(certificate: Path, key: Path) -> str:
+def refused(certificate: Path, key: Path, client_ca: Path | None = None) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        server_context(certificate, key)
+        server_context(ServerTls(certificate=certificate, key=key, client_ca=client_ca))
     return str(caught.value)
 
 
 def test_certificate_and_its_key_are_taken(files: tuple[Path, Path]) -> None:
-    assert server_context(*files).minimum_version.name == "TLSv1_2"
+    context = server_context(ServerTls(certificate=files[0], key=files[1]))
+
+    assert (context.minimum_version, context.verify_mode) == (ssl.TLSVersion.TLSv1_2, ssl.CERT_NONE)
+
+
+def test_version_and_ciphers_are_those_that_were_asked_for(files: tuple[Path, Path]) -> None:
+    certificate, key = files
+    newest = server_context(ServerTls(certificate=certificate, key=key, minimum_version=ssl.TLSVersion.TLSv1_3))
+    one = server_context(ServerTls(certificate=certificate, key=key, ciphers=("ECDHE-RSA-AES128-GCM-SHA256",)))
+
+    assert newest.minimum_version is ssl.TLSVersion.TLSv1_3
+    assert [cipher["name"] for cipher in one.get_ciphers() if cipher["protocol"] == "TLSv1.2"] == [
+        "ECDHE-RSA-AES128-GCM-SHA256"
+    ]
 
 
 def test_missing_file_is_named(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -41,12 +55,23 @@ def test_missing_file_is_named(files: tuple[Path, Path], tmp_path: Path) -> None
     assert refused(missing, key) == f"expected a TLS certificate at {missing}, got: No such file or directory"
     assert refused(certificate, missing) == f"expected a TLS key at {missing}, got: No such file or directory"
     assert refused(certificate, tmp_path) == f"expected a TLS key at {tmp_path}, got: Is a directory"
+    assert refused(certificate, key, missing) == f"expected a client CA at {missing}, got: No such file or directory"
+
+
+def test_empty_file_is_named(files: tuple[Path, Path], tmp_path: Path) -> None:
+    certificate, key = files
+    empty = tmp_path / "empty"
+    empty.write_text("\n")
+
+    assert refused(empty, key) == f"expected a TLS certificate at {empty}, got an empty file"
+    assert refused(certificate, empty) == f"expected a TLS key at {empty}, got an empty file"
 
 
 def test_certificate_that_is_none_is_named(files: tuple[Path, Path]) -> None:
-    _, key = files
+    certificate, key = files
 
     assert refused(key, key) == f"expected a PEM certificate in {key}, got something else"
+    assert refused(certificate, key, key) == f"expected PEM certificates in {key}, got something else"
 
 
 def test_public_key_as_key_is_named(files: tuple[Path, Path]) -> None:
