@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-identity-documents.
 import json
 import re
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from typing import Final, TypeVar
 
 from app.errors import ConfigurationError
@@ -48,6 +47,8 @@ def resolved(settings: S, *, host: str = HOST, port: int = 80) -> S:
 
 def _identity(host: str, port: int) -> tuple[str, str]:
     """Return the account's id and the region."""
+    from http.client import HTTPException  # noqa: PLC0415 - most start without asking, and in less memory
+
     try:
         token = _answer(host, port, "PUT", TOKEN_PATH, {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
         document = _answer(host, port, "GET", DOCUMENT_PATH, {"X-aws-ec2-metadata-token": token.decode("latin-1")})
@@ -67,6 +68,8 @@ def _identity(host: str, port: int) -> tuple[str, str]:
 
 
 def _answer(host: str, port: int, method: str, path: str, headers: dict[str, str]) -> bytes:
+    from http.client import HTTPConnection  # noqa: PLC0415 - as above
+
     connection = HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request(method, path, headers=headers)

@@ -4,13 +4,16 @@ import difflib
 import io
 import itertools
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from app.cli.assignments import read_identities, read_mappings
 from app.cluster.manifest_files import manifest_files, read_file
 from app.cluster.manifests import DEFAULT_NAMESPACE
+from app.imds import resolved
 from app.manifests import documents, injection
 from app.manifests.documents import Manifest
 from app.policy import policy
@@ -23,6 +26,8 @@ def inject(
     *,
     file: Annotated[list[Path], Parameter(name=("--file", "-f"), negative=(), allow_leading_hyphen=True)],
     service_accounts: Path | None = None,
+    mappings: Path | None = None,
+    container_credentials: Path | None = None,
     namespace: Annotated[str, Parameter(name=("--namespace", "-n"))] = DEFAULT_NAMESPACE,
     diff: Annotated[bool, Parameter(negative=())] = False,
     settings: Annotated[InjectionSettings, Parameter(name="*")] | None = None,
@@ -35,15 +40,24 @@ def inject(
     Args:
         file: File of YAML or JSON manifests, - for standard input. Repeat it for each file.
         service_accounts: Folder of manifests to take further ServiceAccounts from; those in the input come first.
+        mappings: File with the ConfigMap of the webhook's --mappings, or with its text.
+        container_credentials: The same for the webhook's --container-credentials.
         namespace: Namespace of objects that name none.
         diff: Print a unified diff instead, and nothing where nothing changes.
         settings: The webhook's flags that decide about the result.
     """
-    rules = policy(settings or InjectionSettings())
+    rules = policy(resolved(settings or InjectionSettings()))
     manifests = [_read(path) for path in file]
     further = [_read(path) for path in manifest_files(service_accounts)] if service_accounts else []
     known = injection.service_accounts([*further, *manifests], policy=rules, namespace=namespace)
-    results = [injection.inject(manifest, known, policy=rules, namespace=namespace) for manifest in manifests]
+    apply = partial(
+        injection.inject,
+        policy=rules,
+        namespace=namespace,
+        mappings=read_mappings(mappings, account=rules.defaults.account),
+        container_credentials=read_identities(container_credentials),
+    )
+    results = [apply(manifest, known) for manifest in manifests]
     for notice in (notice for result in results for notice in result.notices):
         print(notice, file=sys.stderr)
     texts = [result.text for result in results]

@@ -1,7 +1,8 @@
 """Manifests and ServiceAccounts -> the manifests as the webhook would have them, and what to tell the user. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from app.cluster.manifests import Document, service_accounts_in
@@ -10,8 +11,10 @@ from app.manifests import patching, positions
 from app.manifests.documents import Manifest
 from app.manifests.edits import UneditableError
 from app.text import shown
+from app.webhook.container_credentials import NO_IDENTITIES, Identities
 from app.webhook.decision import Decision, Policy, Reason, decide, malformed
 from app.webhook.inject import MalformedPodError, Operation
+from app.webhook.mappings import NO_MAPPINGS, Mappings
 from app.webhook.workloads import Workload, workloads
 
 HOLD_SERVICE_ACCOUNTS: Final = ("List", "ServiceAccount", "ServiceAccountList")
@@ -49,7 +52,15 @@ def service_accounts(manifests: Iterable[Manifest], *, policy: Policy, namespace
     return service_accounts_in(documents, keep=policy.vocabulary, namespace=namespace)
 
 
-def inject(manifest: Manifest, known: ServiceAccounts, *, policy: Policy, namespace: str) -> Injected:
+def inject(
+    manifest: Manifest,
+    known: ServiceAccounts,
+    *,
+    policy: Policy,
+    namespace: str,
+    mappings: Mappings = NO_MAPPINGS,
+    container_credentials: Identities = NO_IDENTITIES,
+) -> Injected:
     """Return *manifest* with what the webhook would add to the pods in it.
 
     Args:
@@ -57,40 +68,54 @@ def inject(manifest: Manifest, known: ServiceAccounts, *, policy: Policy, namesp
         known: the ServiceAccounts. A pod whose ServiceAccount is not among them is left alone.
         policy: the operator's choices.
         namespace: where objects go that name no namespace.
+        mappings: roles of ServiceAccounts that carry none themselves.
+        container_credentials: the ServiceAccounts of that mode.
     """
-    outcomes = [_decisions(document, known, policy=policy, namespace=namespace) for document in manifest.documents]
+    rules = partial(decide, policy=policy, mappings=mappings, container_credentials=container_credentials)
+    outcomes = [_decisions(document, known, rules, namespace=namespace) for document in manifest.documents]
     text, uneditable = _patched(manifest, [_operations(outcome) for outcome in outcomes])
     notices = [
         f"{workload}: {line}"
         for index, outcome in enumerate(outcomes)
         for workload, decision in outcome
-        for line in (*decision.warnings, *((UNEDITABLE,) if decision.operations and index in uneditable else ()))
+        for line in _lines(decision, is_uneditable=index in uneditable)
     ]
     return Injected(text=text, notices=tuple(notices), complete=not uneditable)
 
 
+def _lines(decision: Decision, *, is_uneditable: bool) -> Iterator[str]:
+    yield from decision.warnings
+    if decision.denial:
+        yield f"the webhook would refuse it; {decision.denial}"
+    if decision.operations and is_uneditable:
+        yield UNEDITABLE
+
+
 _Decided = tuple[Workload, Decision]
+_Rules = Callable[..., Decision]
+"""`decide` with all that the operator chose."""
 
 
-def _decisions(document: Document, known: ServiceAccounts, *, policy: Policy, namespace: str) -> list[_Decided]:
+def _decisions(document: Document, known: ServiceAccounts, rules: _Rules, *, namespace: str) -> list[_Decided]:
     if not isinstance(document.content, dict):
         return []
     found = workloads(document.content, namespace=namespace)
-    return [(workload, _decide(workload, known, policy=policy)) for workload in found]
+    return [(workload, _decide(workload, known, rules)) for workload in found]
 
 
-def _decide(workload: Workload, known: ServiceAccounts, *, policy: Policy) -> Decision:
+def _decide(workload: Workload, known: ServiceAccounts, rules: _Rules) -> Decision:
     try:
         subject = workload.subject()
     except MalformedPodError as error:
         return malformed(str(error))
     service_account = known.get(subject.namespace, subject.service_account)
-    if service_account is None:
+    decision = rules(subject, service_account, pod=lambda: workload.pod)
+    if decision.reason is Reason.SERVICE_ACCOUNT_NOT_FOUND:
         name = shown(f"{subject.namespace}/{subject.service_account}")
         # The webhook's advice is for a pod that came before its ServiceAccount.
         text = f"left alone: no manifest has ServiceAccount {name}; name its folder with --service-accounts"
-        return Decision(reason=Reason.SERVICE_ACCOUNT_NOT_FOUND, warnings=(text,))
-    return decide(subject, service_account, pod=lambda: workload.pod, policy=policy)
+        return replace(decision, warnings=(text,))
+    return decision
 
 
 def _operations(outcome: Sequence[_Decided]) -> list[Operation]:

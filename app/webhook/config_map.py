@@ -53,6 +53,27 @@ def read(data: Mapping[str, str]) -> Mapping[Any, Any]:
     return document
 
 
+def in_file(content: bytes) -> Mapping[str, str]:
+    """Return the ``data`` of the ConfigMap whose manifest, or whose text under `CONFIG`, a file has as *content*.
+
+    Raises:
+        InvalidConfigMapError: it is a manifest that kube-apiserver would refuse.
+    """
+    text = content.decode("utf-8", "replace")
+    try:
+        manifest = _decoded(text)
+    except InvalidConfigMapError:
+        manifest = None  # it will be told of when it is read
+    if not isinstance(manifest, dict) or manifest.get("kind") != "ConfigMap":
+        return {CONFIG: text}
+    data = manifest.get("data")
+    if data is None:
+        return {}
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise InvalidConfigMapError(f"write strings as the ConfigMap's data, such as {CONFIG}: |")
+    return {str(key): value for key, value in data.items()}
+
+
 def kind(value: object) -> str:
     """Return what to call *value*, without quoting it: it may hold itself a million times."""
     return "nothing" if value is None else _KIND.get(type(value), "something else")

@@ -230,3 +230,70 @@ def test_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     os.close(writing)
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+PLAIN = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: app}\n---\n" + PATCHABLE
+MAPPINGS = 'kind: ConfigMap\ndata:\n  config: |\n    "def*/*": {RoleARN: mapped, TokenExpiration: 60}\n    bad: null\n'
+IDENTITIES = '{"identities": [{"namespace": "default", "serviceAccount": "app"}]}'
+
+
+def test_mappings_name_roles_and_what_is_wrong_with_them_is_said(irsa_inject: Command, tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").write_text(PLAIN)
+    (tmp_path / "map.yaml").write_text(MAPPINGS)
+
+    done = irsa_inject("-f", "app.yaml", "--mappings", "map.yaml", "--aws-account", "111122223333")
+
+    assert done.status == 0
+    assert "value: arn:aws:iam::111122223333:role/mapped\n" in done.out
+    assert "expirationSeconds: 600\n" in done.out
+    assert done.err.splitlines() == [
+        'map.yaml: set TokenExpiration of "def*/*" to whole seconds from 600 to 31536000, got "60"',
+        'map.yaml: write namespace/serviceaccount as the key instead of "bad": it is ignored',
+    ]
+
+
+def test_container_credentials_are_injected_as_by_the_webhook(irsa_inject: Command, tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").write_text(SERVICE_ACCOUNT + PATCHABLE)
+    (tmp_path / "identities.json").write_text(IDENTITIES)
+
+    done = irsa_inject("-f", "app.yaml", "--container-credentials", "identities.json")
+
+    assert (done.status, done.err) == (0, "")
+    assert "value: http://169.254.170.23/v1/credentials\n" in done.out
+    assert "AWS_ROLE_ARN" not in done.out
+
+
+def test_pod_that_the_webhook_would_refuse_is_named(irsa_inject: Command, tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").write_text(
+        PLAIN.replace("{name: app}", '{name: app, annotations: {irsa/require-identity: "true"}}')
+    )
+
+    done = irsa_inject("-f", "app.yaml")
+
+    assert done.err == (
+        'Pod/p (default): the webhook would refuse it; annotate ServiceAccount "default/app" with'
+        " eks.amazonaws.com/role-arn: this pod must have an AWS identity and would get none\n"
+    )
+
+
+@pytest.mark.parametrize("flag", ["--mappings", "--container-credentials"])
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("[", "assigned: write JSON or YAML under config: config:1:2: cannot be read as YAML"),
+        ("kind: ConfigMap\ndata: {config: 1}\n", "assigned: write strings as the ConfigMap's data"),
+        (None, "assigned: "),
+    ],
+)
+def test_assignments_that_cannot_be_read_are_one_line(
+    flag: str, content: str | None, line: str, irsa_inject: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "app.yaml").write_text(PLAIN)
+    if content is not None:
+        (tmp_path / "assigned").write_text(content)
+
+    done = irsa_inject("-f", "app.yaml", flag, "assigned")
+
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"irsa: {line}")
+    assert done.err.count("\n") == 1

@@ -181,7 +181,7 @@ def test_neither_serves_others() -> None:
 def test_pods_of_one_owner_get_one_lifetime() -> None:
     policy = Policy(defaults=Defaults(token_expiration_jitter=0.5))
 
-    def lifetime(**subject: str) -> int:
+    def lifetime(**subject: Any) -> int:
         who = Subject(**{"namespace": "shop", "service_account": "app"} | subject)
         identity = identify_subject(who, annotated(), policy=policy).identity
         assert identity is not None

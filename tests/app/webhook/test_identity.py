@@ -14,7 +14,7 @@ from tests.builders import ROLE_ARN, annotated
 PREFIX = "eks.amazonaws.com/"
 MAPPED_ARN = "arn:aws:iam::111122223333:role/mapped"
 MAPPING = MappedRole(role_arn=MAPPED_ARN)
-OWN = {"role_arn": ROLE_ARN, "audience": "sts.amazonaws.com", "token_expiration": 86_400, "regional_sts": True}
+OWN: dict[str, Any] = {"role_arn": ROLE_ARN, "audience": "sts.amazonaws.com", "token_expiration": 86_400, "regional_sts": True}
 MAPPED = OWN | {"role_arn": MAPPED_ARN}
 ENDPOINT = OWN | {"role_arn": "", "audience": "pods.eks.amazonaws.com", "mode": Mode.CONTAINER_CREDENTIALS}
 
