@@ -66,7 +66,7 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 class _Variable(msgspec.Struct, omit_defaults=True, gc=False):
     name: str
     value: str | None = None
-    value_from: msgspec.Raw | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="valueFrom")
+    value_from: Any = msgspec.field(default=None, name="valueFrom")
 
 
 class _Mount(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
@@ -91,12 +91,12 @@ class _Container(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
 
 class _Volume(msgspec.Struct, rename={"downward_api": "downwardAPI"}, omit_defaults=True, gc=False):
     name: str
-    projected: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    downward_api: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    projected: Any = None
+    downward_api: Any = None
 
 
 class _Affinity(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
-    node_affinity: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    node_affinity: Any = None
 
 
 class _Spec(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
@@ -255,7 +255,7 @@ def _reduced(spec: _Spec) -> str:
     for volume in spec.volumes or ():
         name = _without_random_end(volume.name)
         if name != volume.name:
-            volume.name, volume.projected = name, msgspec.UNSET
+            volume.name, volume.projected = name, None
     spec.node_selector = {key: value for key, value in (spec.node_selector or {}).items() if key in OS} or None
     if spec.affinity and b"kubernetes.io/os" not in msgspec.json.encode(spec.affinity):
         spec.affinity = None

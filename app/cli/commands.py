@@ -9,6 +9,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "issuer render": ("app.cli.issuer:render", "Write discovery document and JWKS to a folder."),
     "issuer serve": ("app.cli.issuer:serve", "Serve discovery document and JWKS over HTTPS."),
     "inject": ("app.cli.inject:inject", "Apply the webhook's mutation to YAML, offline."),
+    "access": ("app.cli.access:access", "List who in the cluster asks for which AWS role."),
+    "drift": ("app.cli.drift:drift", "List running pods whose identity is another than they would get today."),
     "demo": ("app.cli.demo:demo", "Run the whole chain on this machine against a real STS."),
 }
 """Command -> where its function is, and its one line of help. Nothing is imported until the command is known."""
