@@ -1,8 +1,8 @@
 """JSONPatch operations -> edits of the text that they are about. Pure.
 
 Of the operations there are only the additions that ``app.webhook.inject`` makes: at the end of a list, in front of a
-list, of a key whose value is a list. All that stands in the text stays, but for a null and an empty ``[]``, which give
-way to lines with dashes.
+list, of a key. All that stands in the text stays, but for the value of a key that is given another one, and for a null
+and an empty ``[]``, which give way to lines with dashes.
 """
 
 import re
@@ -72,7 +72,7 @@ def edits(text: str, root: Node, operations: Sequence[Operation]) -> list[Edit]:
     additions: dict[tuple[Node, str], _Addition] = {}
     for operation in operations:
         chain = way(root, operation)
-        last = operation["path"].rpartition("/")[2]
+        last = operation["path"].rpartition("/")[2].replace("~1", "/").replace("~0", "~")
         addition = additions.setdefault((chain[-1], last), _Addition(chain=chain, last=last))
         if operation["value"] not in addition.values:
             addition.values.append(operation["value"])
@@ -87,7 +87,7 @@ def way(root: Node, operation: Operation) -> tuple[Node, ...]:
         UneditableError: it leads nowhere.
     """
     chain = [positions.target(root)]
-    for token in operation["path"].split("/")[1:-1]:  # no key of ours has a ~ or / to escape
+    for token in operation["path"].split("/")[1:-1]:  # only the last one may have a ~ or / to escape
         node = positions.child(chain[-1], token)
         if node is None:
             raise UneditableError
@@ -171,15 +171,19 @@ class _Editor:
         lines = rendering.entry(key, value, style(addition.chain))
         return [below(self._text, node.end, lines, column=node.column, depth=depth)]
 
-    def _replace(self, node: Node, value: list[Any], chain: Sequence[Node]) -> list[Edit]:
-        """Return the edits that put *value* in the place of *node*, a null or ``[]`` in the last of *chain*."""
+    def _replace(self, node: Node, value: Any, chain: Sequence[Node]) -> list[Edit]:
+        """Return the edits that put *value* in the place of *node* in the last of *chain*.
+
+        For a list or mapping that is a null or ``[]``, for anything else a value of one line.
+        """
         parent = chain[-1]
-        if isinstance(parent, Mapping) and parent.flow:
+        is_inline = not isinstance(value, dict | list) and not isinstance(node, Collection)
+        if is_inline or (isinstance(parent, Mapping) and parent.flow):
             blank = " " if node.start == node.end else ""
             return [Edit(start=node.start, end=node.end, text=blank + self._flow(value), depth=len(chain))]
         as_there = style(chain)
         lines = rendering.block(value, as_there)
-        column = parent.column + as_there.sequence
+        column = parent.column + (as_there.mapping if isinstance(value, dict) else as_there.sequence)
         return [without(self._text, node), below(self._text, node.end, lines, column=column, depth=len(chain) + 1)]
 
     def _add_in_brackets(self, node: Node, added: list[str], *, depth: int, first: bool = False) -> list[Edit]:
