@@ -5,6 +5,7 @@ from typing import Final
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "webhook": ("app.cli.webhook:webhook", "Serve the mutating admission webhook."),
+    "controller": ("app.cli.controller:controller", "Make the webhook's certificates, write Events, watch for drift."),
     "issuer keygen": ("app.cli.issuer:keygen", "Make a signing key for the cluster's service account tokens."),
     "issuer render": ("app.cli.issuer:render", "Write discovery document and JWKS to a folder."),
     "issuer serve": ("app.cli.issuer:serve", "Serve discovery document and JWKS over HTTPS."),
@@ -15,7 +16,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Command -> where its function is, and its one line of help. Nothing is imported until the command is known."""
 
-ROLES: Final = frozenset({"webhook", "issuer serve"})
+ROLES: Final = frozenset({"webhook", "controller", "issuer serve"})
 """Commands that a cluster runs: every IRSA_* variable of theirs must mean something. A shell may hold anybody's."""
 
 GROUPS: Final[Mapping[str, str]] = {"issuer": "Make and serve the documents that STS trusts."}

@@ -49,6 +49,21 @@ def in_cluster(environ: Mapping[str, str] = os.environ, *, mounted: Path = MOUNT
     return load
 
 
+def own_namespace(*, mounted: Path = MOUNTED) -> str:
+    """Return the namespace of the pod that we are.
+
+    Raises:
+        ConfigurationError: we are none.
+    """
+    file = mounted / "namespace"
+    try:
+        return file.read_text().strip()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"expected to run in a pod, whose namespace is in {file}, or --namespace NAME, got neither"
+        ) from error
+
+
 def configured(kubeconfig: Path | None, environ: Mapping[str, str]) -> Load:
     """Return what loads the configuration of a command that a person starts, as kubectl finds it.
 

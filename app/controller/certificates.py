@@ -3,7 +3,6 @@
 import asyncio
 import random as chance
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol, assert_never
 
@@ -13,6 +12,7 @@ from app.cluster.api import ReadingApi, WritingApi
 from app.cluster.backoff import Backoff
 from app.controller import stored as documents
 from app.controller.metrics import Certificate, ControllerMetrics, Duty
+from app.controller.objects import CertificateObjects
 from app.controller.rotation import (
     Bundle,
     CertificatePolicy,
@@ -40,15 +40,6 @@ log = structlog.get_logger()
 
 class Api(ReadingApi, WritingApi, Protocol):
     """Reads and writes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateObjects:
-    """Where everything is: paths of the API. The chart has made all three; we make none and remove none."""
-
-    authority: str
-    serving: str
-    configuration: str
 
 
 class Certificates:

@@ -1,7 +1,9 @@
 """Holds the Lease, and runs everything that writes while it does."""
 
 import asyncio
+import socket
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -153,6 +155,11 @@ class Leading:
         await self._api.patch(
             self._path, patch, patch_type="application/merge-patch+json", field_manager="irsa-controller"
         )
+
+
+def own_identity() -> str:
+    """Return a name for this process that no other one ever has: the pod's, which the log of the cluster knows."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
 
 
 async def _endless(name: str, duty: Loop) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.cluster.client import KubernetesApi
-from app.cluster.configuration import Load, configured, from_kubeconfig, in_cluster
+from app.cluster.configuration import Load, configured, from_kubeconfig, in_cluster, own_namespace
 from app.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
@@ -183,3 +183,14 @@ async def test_one_of_several_files_that_makes_no_sense_is_no_crash(tmp_path: Pa
     good = kubeconfig(tmp_path / "good" / "config", name="good")
 
     assert (await found(from_kubeconfig(odd, good)))[0] == "http://good.example:1"
+
+
+async def test_pod_knows_its_namespace_and_others_are_told_how_to_name_one(tmp_path: Path) -> None:
+    (tmp_path / "namespace").write_text("irsa-system\n")
+
+    assert own_namespace(mounted=tmp_path) == "irsa-system"
+    with pytest.raises(ConfigurationError) as caught:
+        own_namespace(mounted=tmp_path / "nowhere")
+    assert str(caught.value) == (
+        f"expected to run in a pod, whose namespace is in {tmp_path}/nowhere/namespace, or --namespace NAME, got neither"
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.controller.certificates import CertificateObjects
+from app.controller.objects import CertificateObjects
 from app.controller.rotation import CertificatePolicy
 from app.controller.stored import Stored, read_authority, read_bundles, read_serving
 from tests.app.cluster.fake_cluster import FakeCluster, Object
