@@ -1,15 +1,16 @@
-"""The config file of the webhook as real SDKs read it, against an STS that remembers what it was asked."""
+"""Containers as the webhook patches them: real SDKs take their profiles to an STS that remembers what it is asked."""
 
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import jsonpatch
 import pytest
 
-from app.webhook.identity import Identity
-from app.webhook.profiles import config_text, parse
-from tests.builders import ROLE_ARN
+from app.webhook.decision import Policy, Subject, decide
+from app.webhook.inject import Injection
+from tests.builders import ROLE_ARN, annotated, container, pod
 from tests.interop import sdks
 from tests.interop.sts import Call, RecordingSts, recording_sts
 
@@ -22,43 +23,47 @@ deploy = {DEPLOY} source_profile=audit
 backup = {BACKUP} source_profile=default
 """
 TOKEN = "header.claims.signature"  # noqa: S105 - nobody looks into it
-SESSION_NAME = "shop-7d4b9"
+SESSION_NAME = "shop-0"
+POD_NAME = "shop-7d4b9"
+"""Of a pod that had a generateName when it was patched."""
+MOUNTED = "/var/run/secrets/irsa/aws"
+"""Where the kubelet shows a pod its config file."""
 
 
 @dataclass(frozen=True)
 class Pod:
-    """A process with the environment and the files that the webhook gives a container."""
+    """A process with the environment and the files of a container that the webhook has patched."""
 
     sdk: str
     command: list[str]
     sts: RecordingSts
     folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
 
-    def config(self, profiles: str, *, session_name: str | None = SESSION_NAME) -> None:
-        """Write the config file that the annotation *profiles* asks for."""
-        identity = Identity(
-            role_arn=ROLE_ARN,
-            audience="sts.amazonaws.com",
-            token_expiration=86_400,
-            regional_sts=True,
-            profiles=parse(profiles),
+    def inject(self, profiles: str, **metadata: str) -> None:
+        """Be a container of a pod with this *metadata*, whose ServiceAccount has this annotation *profiles*."""
+        metadata = metadata or {"name": SESSION_NAME}
+        before = pod(container()) | {"metadata": metadata}
+        decision = decide(
+            Subject(namespace="shop", service_account="app"),
+            annotated(profiles=profiles, session_name="true", region="eu-central-1"),
+            pod=lambda: before,
+            policy=Policy(injection=Injection(token_mount_path=str(self.folder))),
         )
-        token_file = self.folder / "token"
-        token_file.write_text(TOKEN)
-        text = config_text(identity, token_file=str(token_file), region="eu-central-1", session_name=session_name)
-        (self.folder / "config").write_text(text)
+        after = jsonpatch.apply_patch(before, list(decision.operations))
+        (self.folder / "token").write_text(TOKEN)
+        (self.folder / "config").write_text(after["metadata"]["annotations"]["irsa/aws-config"])
+        self.environment.clear()
+        for variable in after["spec"]["containers"][0]["env"]:
+            # As the kubelet does, but for the folder: what has no value names the pod.
+            value = variable.get("value", POD_NAME)
+            self.environment[variable["name"]] = value.replace(MOUNTED, str(self.folder))
 
     def callers(self, *profiles: str, **environment: str) -> list[str]:
         """Return who the program is for AWS as each of *profiles*, or as its environment says."""
-        given = {
-            "HOME": str(self.folder),
-            "AWS_CONFIG_FILE": str(self.folder / "config"),
-            "AWS_ENDPOINT_URL_STS": self.sts.url,
-            "AWS_STS_REGIONAL_ENDPOINTS": "regional",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        around = {"HOME": str(self.folder), "AWS_ENDPOINT_URL_STS": self.sts.url, "AWS_EC2_METADATA_DISABLED": "true"}
         output = subprocess.check_output(  # noqa: S603 - ours
-            [*self.command, *profiles], env=given | environment, text=True, timeout=60
+            [*self.command, *profiles], env=around | self.environment | environment, text=True, timeout=60
         )
         return output.splitlines()
 
@@ -77,11 +82,11 @@ def program(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> tupl
 
 
 @pytest.fixture
-def pod(program: tuple[str, list[str]], sts: RecordingSts, tmp_path: Path) -> Pod:
-    pod = Pod(*program, sts, tmp_path)
-    pod.config(PROFILES)
+def patched(program: tuple[str, list[str]], sts: RecordingSts, tmp_path: Path) -> Pod:
+    made = Pod(*program, sts, tmp_path)
+    made.inject(PROFILES)
     sts.calls()
-    return pod
+    return made
 
 
 def by_token(role_arn: str) -> Call:
@@ -96,25 +101,30 @@ def caller(role_arn: str) -> Call:
     return Call("GetCallerIdentity", signed_by=role_arn)
 
 
-CALLS = [
-    pytest.param(None, [by_token(ROLE_ARN), caller(ROLE_ARN)], id="no profile"),
-    pytest.param("default", [by_token(ROLE_ARN), caller(ROLE_ARN)], id="default"),
-    pytest.param("audit", [by_token(AUDIT), caller(AUDIT)], id="direct"),
-    pytest.param("deploy", [by_token(AUDIT), by_role(DEPLOY, AUDIT), caller(DEPLOY)], id="chained"),
-    pytest.param("backup", [by_token(ROLE_ARN), by_role(BACKUP, ROLE_ARN), caller(BACKUP)], id="chained to own role"),
-]
+OF_DEFAULT = [by_token(ROLE_ARN), caller(ROLE_ARN)]
+OF_AUDIT = [by_token(AUDIT), caller(AUDIT)]
+OF_DEPLOY = [by_token(AUDIT), by_role(DEPLOY, AUDIT), caller(DEPLOY)]
+OF_BACKUP = [by_token(ROLE_ARN), by_role(BACKUP, ROLE_ARN), caller(BACKUP)]
 
 
-@pytest.mark.parametrize(("profile", "calls"), CALLS)
-def test_profile_of_the_environment_is_assumed(pod: Pod, profile: str | None, calls: list[Call]) -> None:
-    assert pod.callers(**({"AWS_PROFILE": profile} if profile else {})) == [calls[-1].signed_by]
-    assert pod.sts.calls() == calls
+@pytest.mark.parametrize(
+    ("environment", "calls"),
+    [
+        pytest.param({}, OF_DEFAULT, id="no profile"),
+        pytest.param({"AWS_PROFILE": "default"}, OF_DEFAULT, id="default"),
+        pytest.param({"AWS_PROFILE": "audit"}, OF_AUDIT, id="direct"),
+        pytest.param({"AWS_PROFILE": "deploy"}, OF_DEPLOY, id="chained"),
+        pytest.param({"AWS_PROFILE": "backup"}, OF_BACKUP, id="chained to the own role"),
+    ],
+)
+def test_profile_of_the_environment_is_assumed(patched: Pod, environment: dict[str, str], calls: list[Call]) -> None:
+    assert patched.callers(**environment) == [calls[-1].signed_by]
+    assert patched.sts.calls() == calls
 
 
-@pytest.mark.parametrize(("profile", "calls"), CALLS[1:])
-def test_profile_that_a_program_names_is_assumed(pod: Pod, profile: str, calls: list[Call]) -> None:
-    assert pod.callers(profile) == [calls[-1].signed_by]
-    assert pod.sts.calls() == calls
+def test_profiles_that_a_program_names_are_assumed(patched: Pod) -> None:
+    assert patched.callers("default", "audit", "deploy", "backup") == [ROLE_ARN, AUDIT, DEPLOY, BACKUP]
+    assert patched.sts.calls() == OF_DEFAULT + OF_AUDIT + OF_DEPLOY + OF_BACKUP
 
 
 NAMES = (
@@ -124,21 +134,21 @@ NAMES = (
 """What some parser could take for something else."""
 
 
-def test_every_name_is_a_name_and_every_arn_an_arn(pod: Pod) -> None:
+def test_every_name_is_a_name_and_every_arn_an_arn(patched: Pod) -> None:
     role_arns = [f"arn:aws-us-gov:iam::111122223333:role/a_b/x,y=z@w+{number}.-/" for number in range(len(NAMES))]
-    pod.config(";".join(f"{name}={role_arn}" for name, role_arn in zip(NAMES, role_arns, strict=True)))
+    patched.inject(";".join(f"{name}={role_arn}" for name, role_arn in zip(NAMES, role_arns, strict=True)))
 
-    assert pod.callers(*NAMES) == role_arns
-
-
-def test_session_is_named_by_the_environment_where_the_file_does_not_except_in_go(pod: Pod) -> None:
-    pod.config(PROFILES, session_name=None)
-    pod.callers(AWS_PROFILE="audit", AWS_ROLE_SESSION_NAME="from-environment")
-
-    assert (pod.sts.calls()[0].session_name == "from-environment") is (pod.sdk != "go")
+    assert patched.callers(*NAMES) == role_arns
 
 
-def test_variables_would_hide_profiles_so_the_file_carries_the_own_role_too(pod: Pod) -> None:
-    variables = {"AWS_ROLE_ARN": ROLE_ARN, "AWS_WEB_IDENTITY_TOKEN_FILE": str(pod.folder / "token")}
+def test_session_of_a_pod_whose_name_comes_later_is_named_by_the_environment_except_in_go(patched: Pod) -> None:
+    patched.inject(PROFILES, generateName="shop-")
+    patched.callers(AWS_PROFILE="audit")
 
-    assert pod.callers(AWS_PROFILE="audit", **variables) == [AUDIT if pod.sdk == "javascript" else ROLE_ARN]
+    assert (patched.sts.calls()[0].session_name == POD_NAME) is (patched.sdk != "go")
+
+
+def test_variables_would_hide_profiles_so_the_file_carries_the_own_role_too(patched: Pod) -> None:
+    variables = {"AWS_ROLE_ARN": ROLE_ARN, "AWS_WEB_IDENTITY_TOKEN_FILE": str(patched.folder / "token")}
+
+    assert patched.callers(AWS_PROFILE="audit", **variables) == [AUDIT if patched.sdk == "javascript" else ROLE_ARN]
