@@ -1,5 +1,6 @@
 """The chart in a real cluster, installed by a real helm."""
 
+import copy
 import json
 import secrets
 import shutil
@@ -96,3 +97,28 @@ def release(kubectl: Kubectl) -> Iterator[Release]:
             yield made
         finally:
             made.uninstall()
+
+
+@contextmanager
+def sent_to(released: Release, url: str, ca_bundle: str | None) -> Iterator[None]:
+    """Have the hooks ask at *url*, and change nothing else of them."""
+    before = released.hooks()
+    after = copy.deepcopy(before)
+    for hook in after["webhooks"]:
+        path = hook["clientConfig"]["service"]["path"] if "service" in hook["clientConfig"] else _path_of(hook)
+        hook["clientConfig"] = {"url": url + path} | ({"caBundle": ca_bundle} if ca_bundle else {})
+    _replace(released.kubectl, after)
+    try:
+        yield
+    finally:
+        _replace(released.kubectl, before)
+
+
+def _path_of(hook: Mapping[str, Any]) -> str:
+    return "/" + str(hook["clientConfig"]["url"]).rpartition("/")[2]
+
+
+def _replace(kubectl: Kubectl, hooks: Mapping[str, Any]) -> None:
+    current = kubectl.get(HOOKS, hooks["metadata"]["name"])
+    metadata = {**hooks["metadata"], "resourceVersion": current["metadata"]["resourceVersion"]}
+    kubectl("replace", "-f", "-", manifests=[{**hooks, "metadata": metadata}])

@@ -1,16 +1,14 @@
 """Which requests the installed configuration sends where: ours but for the address, asked by a real API server."""
 
-import copy
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.installing import HOOKS, Release, eventually, namespace, release
+from tests.e2e.installing import Release, eventually, namespace, release, sent_to
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.recorder import Recorder, recorder
 from tests.e2e.registering import address_as_the_apiserver_sees_us
@@ -29,13 +27,6 @@ CONTROLLER_MANAGER = ("--as=system:kube-controller-manager", "--as-group=system:
 
 
 @pytest.fixture(scope="module")
-def released(kubectl: Kubectl) -> Iterator[Release]:
-    with release(kubectl) as made:
-        made.install()
-        yield made
-
-
-@pytest.fixture(scope="module")
 def lenient(kubectl: Kubectl) -> Iterator[str]:
     with namespace(kubectl) as name:
         yield name
@@ -45,6 +36,14 @@ def lenient(kubectl: Kubectl) -> Iterator[str]:
 def strict(kubectl: Kubectl) -> Iterator[str]:
     with namespace(kubectl, STRICT_LABEL) as name:
         yield name
+
+
+@pytest.fixture(scope="module")
+def released(kubectl: Kubectl, lenient: str, strict: str) -> Iterator[Release]:
+    assert lenient != strict, "made before there are hooks that would wait for a Service"
+    with release(kubectl) as made:
+        made.install()
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -76,31 +75,6 @@ def _nobody_answers(kubectl: Kubectl, released: Release, strict: str) -> Iterato
     with sent_to(released, NO_ONE, None):
         eventually(is_refused)
         yield
-
-
-@contextmanager
-def sent_to(released: Release, url: str, ca_bundle: str | None) -> Iterator[None]:
-    """Have the hooks ask at *url*, and change nothing else of them."""
-    before = released.hooks()
-    after = copy.deepcopy(before)
-    for hook in after["webhooks"]:
-        path = hook["clientConfig"]["service"]["path"] if "service" in hook["clientConfig"] else path_of(hook)
-        hook["clientConfig"] = {"url": url + path} | ({"caBundle": ca_bundle} if ca_bundle else {})
-    replace(released.kubectl, after)
-    try:
-        yield
-    finally:
-        replace(released.kubectl, before)
-
-
-def path_of(hook: Mapping[str, Any]) -> str:
-    return "/" + str(hook["clientConfig"]["url"]).rpartition("/")[2]
-
-
-def replace(kubectl: Kubectl, hooks: Mapping[str, Any]) -> None:
-    current = kubectl.get(HOOKS, hooks["metadata"]["name"])
-    metadata = {**hooks["metadata"], "resourceVersion": current["metadata"]["resourceVersion"]}
-    kubectl("replace", "-f", "-", manifests=[{**hooks, "metadata": metadata}])
 
 
 def pod(namespace: str, *, service_account: str | None = "app", **metadata: Any) -> dict[str, Any]:

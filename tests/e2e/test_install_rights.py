@@ -37,16 +37,17 @@ AT_HOME = {
 
 
 @pytest.fixture(scope="module")
-def released(kubectl: Kubectl) -> Iterator[Release]:
-    with release(kubectl) as made:
-        made.install()
-        yield made
-
-
-@pytest.fixture(scope="module")
 def elsewhere(kubectl: Kubectl) -> Iterator[str]:
     with namespace(kubectl) as name:
         yield name
+
+
+@pytest.fixture(scope="module")
+def released(kubectl: Kubectl, elsewhere: str) -> Iterator[Release]:
+    assert elsewhere, "made before there are hooks that would wait for a Service"
+    with release(kubectl) as made:
+        made.install()
+        yield made
 
 
 def rules_of(released: Release, service_account: str, *, where: str) -> set[Rule]:
