@@ -191,6 +191,7 @@ async def test_pod_knows_its_namespace_and_others_are_told_how_to_name_one(tmp_p
     assert own_namespace(mounted=tmp_path) == "irsa-system"
     with pytest.raises(ConfigurationError) as caught:
         own_namespace(mounted=tmp_path / "nowhere")
+    file = tmp_path / "nowhere" / "namespace"
     assert str(caught.value) == (
-        f"expected to run in a pod, whose namespace is in {tmp_path}/nowhere/namespace, or --namespace NAME, got neither"
+        f"expected to run in a pod, whose namespace is in {file}, or --namespace NAME, got neither"
     )
