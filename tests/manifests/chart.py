@@ -58,13 +58,9 @@ def documents(text: str) -> list[Manifest]:
 
 
 @cache
-def _base() -> str:
-    return BASE.joinpath("irsa.yaml").read_text()
-
-
-def base() -> list[Manifest]:
+def base() -> tuple[Manifest, ...]:
     """Return what the chart makes of no values, without needing helm: manifests/base is that (test_base.py)."""
-    return documents(_base())
+    return tuple(documents(BASE.joinpath("irsa.yaml").read_text()))
 
 
 def named(manifests: Iterable[Manifest], kind: str, name: str) -> Manifest:
