@@ -33,14 +33,14 @@ class Process:
         with self._changed:
             return "".join(self._lines)
 
-    def wait_for(self, event: str) -> dict[str, Any]:
-        """Return the first log line of this *event*."""
+    def wait_for(self, event: str, **fields: Any) -> dict[str, Any]:
+        """Return the first log line of this *event* that has these *fields*."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._find(event) is not None or not self._reader.is_alive(), timeout=BOUND_SECONDS
+                lambda: self._find(event, fields) is not None or not self._reader.is_alive(), timeout=BOUND_SECONDS
             )
-            found = self._find(event)
-        assert found is not None, f"no {event} in:\n{self.log}"
+            found = self._find(event, fields)
+        assert found is not None, f"no {event} with {fields} in:\n{self.log}"
         return found
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -57,12 +57,10 @@ class Process:
         self._reader.join(BOUND_SECONDS)
         return status
 
-    def _find(self, event: str) -> dict[str, Any] | None:
-        for line in self._lines:
-            if line.startswith("{") and json.loads(line).get("event") == event:
-                fields: dict[str, Any] = json.loads(line)
-                return fields
-        return None
+    def _find(self, event: str, fields: dict[str, Any]) -> dict[str, Any] | None:
+        wanted = {"event": event, **fields}
+        found = (json.loads(line) for line in self._lines if line.startswith("{"))
+        return next((line for line in found if wanted.items() <= line.items()), None)
 
     def _read(self) -> None:
         assert self._process.stderr is not None

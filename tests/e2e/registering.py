@@ -33,8 +33,12 @@ def registered(
     path: str = "/mutate",
     rules: Sequence[dict[str, Any]] = PODS,
     version: str = "v1",
+    flags: Sequence[str] = (),
 ) -> Iterator[Process]:
-    """Run the webhook and have the API server ask it about what *rules* say of *namespace*."""
+    """Run the webhook and have the API server ask it about what *rules* say of *namespace*.
+
+    *flags* are further ones of the webhook.
+    """
     host = address_as_the_apiserver_sees_us(kubectl)
     authority = trustme.CA()
     issued = authority.issue_cert(host)
@@ -42,7 +46,7 @@ def registered(
     issued.cert_chain_pems[0].write_to_path(certificate)
     issued.private_key_pem.write_to_path(key)
     files = ["--tls-cert", str(certificate), "--tls-key", str(key), "--kubeconfig", str(kubectl.kubeconfig)]
-    with irsa("webhook", "--host", host, "--port", "0", *files) as process:
+    with irsa("webhook", "--host", host, "--port", "0", "--metrics-port", "0", *files, *flags) as process:
         port = process.wait_for("listening")["port"]
         process.wait_for("service_accounts_listed")
         webhook = {
