@@ -28,7 +28,7 @@ _OF_GO: Final[Mapping[str, str]] = {
 }
 """Names of its own that Go takes too (crypto/tls)."""
 
-_OPENSSL_NAMES: Final = TLS_1_2 | _OF_GO | {name: name for name in TLS_1_2.values()}
+_OPENSSL_NAMES: Final[Mapping[str, str]] = {**TLS_1_2, **_OF_GO, **{name: name for name in TLS_1_2.values()}}
 
 
 def openssl_names(names: Iterable[str]) -> tuple[str, ...]:

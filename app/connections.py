@@ -51,7 +51,8 @@ class Connections:
         self._of_address.setdefault(connection.address, {})[connection] = None
         self._count += 1
         if self._count > self.limit:
-            least = min(max(self._of_address.values(), key=len), key=lambda each: each.importance())
+            address = max(self._of_address, key=lambda each: len(self._of_address[each]))
+            least = min(self._of_address[address], key=lambda each: each.importance())
             self.remove(least)
             self.dropped += 1
             least.abort()

@@ -5,7 +5,7 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 import uvicorn
@@ -106,16 +106,13 @@ class _Accepted:
     handshake: asyncio.Task[None] | None = None
 
     def importance(self) -> int:
-        cycle = self.protocol.cycle
-        if cycle is None:
-            return 0  # has asked nothing yet
-        return 1 if cycle.response_complete else 2
+        return self.protocol.importance()
 
     def abort(self) -> None:
-        if self.protocol.transport is not None:
-            self.protocol.transport.abort()
-        elif self.handshake is not None:
+        if self.handshake is not None:
             self.handshake.cancel()
+        else:
+            self.protocol.transport.abort()
 
 
 class Listener:
@@ -145,6 +142,8 @@ class Listener:
         """Serve on, but have every answer be the last of its connection."""
         self._goodbye = [(b"connection", b"close")]
         self._tell_time()
+        for protocol in self._state.connections:
+            cast("HttpProtocol", protocol).drain()
 
     async def close(self, shutdown: Shutdown) -> None:
         """Accept no more, let what is under way come to its end, and end the rest; at LEAVING all of it."""
@@ -233,7 +232,7 @@ class Listener:
             self._port.connections.failed_handshakes += 1
         finally:
             connection.handshake = None
-            if connection.protocol.transport is None:
+            if not connection.protocol.is_connected:
                 accepted.close()
                 self._lost(connection)
 

@@ -82,9 +82,11 @@ class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol for HTTP/1.1 over httptools, on `OneWrite`, with bounds for the head of a request.
 
     Attributes:
+        is_connected: there was a connection, over TLS after its handshake.
         on_lost: called when the connection is gone.
     """
 
+    is_connected = False
     on_lost: Callable[[], None] | None = None
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
@@ -92,6 +94,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
         """Begin to serve a connection, and to wait for its first request: uvicorn would wait for ever."""
         super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
+        self.is_connected = True
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def data_received(self, data: bytes) -> None:
@@ -120,6 +123,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         if self.on_lost is not None:
             self.on_lost()
+
+    def importance(self) -> int:
+        """Return 2 while a request is under way, 1 between two, and 0 where there was none yet."""
+        return 0 if self.cycle is None else 1 if self.cycle.response_complete else 2
+
+    def drain(self) -> None:
+        """Have the answer to the request under way, if there is one, be the last of its connection."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
         """Close the connection after the request that is under way, of which there may be a part of the head only."""

@@ -114,7 +114,7 @@ def test_bodies_under_way_are_bounded_in_bytes_and_time(monkeypatch: pytest.Monk
         await application({"type": "http", "method": "POST", "path": "/mutate", "headers": headers}, receive, send)
         return int(sent[0]["status"])
 
-    async def at_once() -> list[int]:
+    async def at_once() -> tuple[int, ...]:
         return await asyncio.gather(
             ask(b" " * 300, turns=0),
             ask(b" " * 600, turns=0),
@@ -122,7 +122,7 @@ def test_bodies_under_way_are_bounded_in_bytes_and_time(monkeypatch: pytest.Monk
             ask(b" " * 601, turns=10),  # as here, and this is the largest
         )
 
-    assert asyncio.run(at_once()) == [408, 503, 408, 503]
+    assert tuple(asyncio.run(at_once())) == (408, 503, 408, 503)
     # What was held is let go of.
     assert post(application, "/mutate", body(review(pod()))).status == 200
 
