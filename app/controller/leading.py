@@ -59,6 +59,7 @@ class Leading:
         self._sleep = sleep
         self._observation: Observation | None = None
         self._heard = float("-inf")
+        self._problem = ""
 
     def age(self, now: float) -> float:
         """Return the seconds since the API last answered about the Lease, infinite before the first time."""
@@ -112,19 +113,25 @@ class Leading:
         within = min(within, self._times.renew_deadline / 2)
         try:
             async with asyncio.timeout(within):
-                return await self._take()
+                is_ours = await self._take()
         except TimeoutError:
-            problem = f"expected an answer about the Lease within {within:.1f} seconds, got none"
-            log.warning("lease_interrupted", problem=problem)
-        except RefusedError as error:
-            if error.is_conflict:
-                return False
-            hint = "; install the chart or manifests anew, which make it" if error.is_not_found else ""
-            log.error("lease_interrupted", problem=f"{error}{hint}")  # noqa: TRY400 - our own words say it all
+            self._failed(f"expected an answer about the Lease within {within:.1f} seconds, got none")
         except ClusterError as error:
-            log.warning("lease_interrupted", problem=str(error))
-        self._metrics.failed(Duty.LEASE)
+            if not isinstance(error, RefusedError) or not error.is_conflict:
+                is_missing = isinstance(error, RefusedError) and error.is_not_found
+                hint = "; install the chart or manifests anew, which make it" if is_missing else ""
+                self._failed(f"{error}{hint}")
+        else:
+            self._problem = ""
+            return is_ours
         return False
+
+    def _failed(self, problem: str) -> None:
+        self._metrics.failed(Duty.LEASE)
+        # Every two seconds would be too often to say the same.
+        if problem != self._problem:
+            self._problem = problem
+            log.error("lease_interrupted", problem=problem)
 
     async def _take(self) -> bool:
         lease = await self._read()

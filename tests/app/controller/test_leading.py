@@ -264,7 +264,7 @@ async def test_missing_lease_is_never_made_and_the_log_says_what_to_do() -> None
     assert working(a) == []
     assert PATH not in api.objects
     assert logs[0]["problem"].endswith('"NotFound"; install the chart or manifests anew, which make it')
-    assert logs[0]["log_level"] == "error"
+    assert [(line["event"], line["log_level"]) for line in logs] == [("lease_interrupted", "error")]
 
 
 async def test_failures_are_counted_and_conflicts_are_none() -> None:
