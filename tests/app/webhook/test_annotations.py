@@ -4,6 +4,7 @@ import pytest
 
 from app.webhook.annotations import (
     KNOWN,
+    MAX_KEYS,
     InvalidAnnotationError,
     Place,
     Vocabulary,
@@ -225,3 +226,11 @@ def test_control_characters_in_an_annotation_come_out_escaped() -> None:
     assert Vocabulary().slips({"eks.amazonaws.com/\x1b[31mred": ""}, "pod") == [
         r'remove "eks.amazonaws.com/\x1b[31mred" from the pod: there is no such annotation'
     ]
+
+
+def test_slips_are_looked_for_among_so_many_keys_as_a_person_types() -> None:
+    others = {f"example.com/{n}": "" for n in range(MAX_KEYS)}
+    slip = {"eks.amazon.com/role-arn": ""}
+
+    assert len(Vocabulary().slips(slip | others, "pod")) == 1
+    assert Vocabulary().slips(others | slip, "pod") == []
