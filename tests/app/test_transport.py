@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from app import transport
 from app.transport import HttpProtocol, OneWrite
 
 
@@ -30,11 +31,12 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[int]:
+async def serving(keep_alive: int = 60) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(answer, http=HttpProtocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=60)
+    config = uvicorn.Config(
+        answer, http=HttpProtocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=keep_alive
     )
+    server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield listener.getsockname()[1]
@@ -107,3 +109,38 @@ async def test_nothing_is_kept_of_a_connection_that_was_reset() -> None:
 
         while protocols():  # noqa: ASYNC110 - nobody tells when a server has noticed a reset
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.anyio
+async def test_connection_that_asks_nothing_is_closed() -> None:
+    async with asyncio.timeout(20), serving(keep_alive=0) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_head_that_does_not_end_is_given_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "HEAD_SECONDS", 0.2)
+    async with asyncio.timeout(20), serving() as port:
+        slow, slow_writer = await asyncio.open_connection("127.0.0.1", port)
+        good, good_writer = await asyncio.open_connection("127.0.0.1", port)
+        good_writer.write(b"GET / HT")
+        await asyncio.sleep(0.05)
+        good_writer.write(b"TP/1.1\r\nHost: x\r\n\r\n")
+        assert await response(good) == b"answered"
+
+        # A byte now and then keeps nobody waiting any longer.
+        slow_writer.write(b"GET / HTTP/1.1\r\nX: ")
+        ended = asyncio.create_task(slow.read())
+        while not ended.done():
+            slow_writer.write(b"x")
+            await asyncio.sleep(0.02)
+        assert ended.result() == b""
+
+        # What came in parts, but in time, is no worse off than the rest.
+        good_writer.write(REQUEST % b"/")
+        assert await response(good) == b"answered"
+        for writer in (slow_writer, good_writer):
+            writer.close()
