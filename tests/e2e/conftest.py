@@ -1,6 +1,8 @@
 import os
 import secrets
-from collections.abc import Iterator
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,19 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
     # Some test clusters have no controller that empties a namespace.
     kubectl("delete", "serviceaccount", "--all", "--wait=false", "--namespace", name)
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def restart_apiserver() -> Callable[[], None]:
+    """What restarts the cluster's kube-apiserver; it returns when the process was started, not when it is ready."""
+    command = os.environ.get("IRSA_TEST_RESTART")
+    if not command:
+        pytest.skip("IRSA_TEST_RESTART is no command that restarts the test cluster's kube-apiserver")
+
+    def restart() -> None:
+        subprocess.run(shlex.split(command), check=True, timeout=60)  # noqa: S603 - whoever runs the tests wrote it
+
+    return restart
 
 
 @pytest.fixture
