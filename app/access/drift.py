@@ -25,7 +25,7 @@ from app.access.observed import (
     told_apart,
     volumes_of,
 )
-from app.access.pods import Pod
+from app.access.pods import OPTED_OUT, Pod
 from app.text import shown
 from app.webhook.decision import Decision, Reason, Subject
 from app.webhook.identity import Mode
@@ -107,7 +107,7 @@ def judge(pod: Pod, decide: Decide) -> Judgement:
         # What looked injected in one of the containers is its own: it stays.
         bare = without_injection(pod, observed.requests)
         decision = decide(pod.subject, lambda: bare)
-    if decision.reason in {Reason.CONFLICT, Reason.MALFORMED_POD}:
+    if decision.reason in {Reason.CONFLICT, Reason.MALFORMED_POD} or OPTED_OUT in pod.labels:
         return Judgement(observed=observed, decision=decision, drift=None)
     patched = jsonpatch.JsonPatch(copy.deepcopy(list(decision.operations))).apply(bare, in_place=True)
     today = told_apart(requests_of(patched), role_arn)

@@ -18,8 +18,18 @@ TEMPLATE_HASH: Final = "pod-template-hash"
 SCHEDULED_JOB: Final = re.compile(r"(.+)-[0-9]{8}")
 """Minutes since 1970 have eight digits from 1989 to 2160."""
 
+NEVER_ASKED: Final = "kube-system"
+"""The chart excludes it, so that no webhook locks a cluster: there a restart changes nothing."""
+
 RESTARTABLE: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 """What ``kubectl rollout restart`` restarts (kubectl's polymorphichelpers/objectrestarter.go)."""
+
+REMEDIES: Final = {
+    "CronJob": "wait for the next Job of {}, or delete the one that runs",
+    "Job": "delete {} and create it again: a Job's pods are never replaced",
+    "Pod": "delete {} and create it again: nothing controls it",
+}
+OTHER_REMEDY: Final = "delete the pods of {}: their controller makes new ones"
 
 
 class Reference(Protocol):
@@ -104,14 +114,8 @@ def remedy(owner: Owner, namespace: str) -> str:
     """
     if not is_name(owner.name) or not is_name(namespace):
         return f"delete the pods of {owner} ({shown(namespace)}): no object can have that name"
-    match owner.kind:
-        case kind if kind in RESTARTABLE:
-            return f"kubectl rollout restart {kind.lower()}/{owner.name} -n {namespace}"
-        case "CronJob":
-            return f"wait for the next Job of {owner} ({namespace}), or delete the one that runs"
-        case "Job":
-            return f"delete {owner} ({namespace}) and create it again: a Job's pods are never replaced"
-        case "Pod":
-            return f"delete {owner} ({namespace}) and create it again: nothing controls it"
-        case _:
-            return f"delete the pods of {owner} ({namespace}): their controller makes new ones"
+    if namespace == NEVER_ASKED:
+        return f"move {owner} out of {namespace}: the webhook is never asked about pods there"
+    if owner.kind in RESTARTABLE:
+        return f"kubectl rollout restart {owner.kind.lower()}/{owner.name} -n {namespace}"
+    return REMEDIES.get(owner.kind, OTHER_REMEDY).format(f"{owner} ({namespace})")

@@ -23,6 +23,11 @@ from app.webhook.decision import MIRROR, Subject
 from app.webhook.inject import LABEL, MalformedPodError, Object
 from app.webhook.plan import CONFIG_ANNOTATION
 
+OPTED_OUT: Final = "eks.amazonaws.com/skip-pod-identity-webhook"
+"""On pods that no webhook is asked about, by a condition of the chart as of the AWS webhook's manifests."""
+
+KEPT_LABELS: Final = (LABEL, OPTED_OUT)
+
 LEGACY_ROLE: Final = "iam.amazonaws.com/role"
 """The pod annotation of kube2iam and kiam."""
 
@@ -147,7 +152,7 @@ class Pod:
     Attributes:
         generate_name: the beginning of its name, where the API has made up the rest; else empty.
         created: seconds since 1970.
-        labels: the one that container-credentials mode adds.
+        labels: `KEPT_LABELS`.
         annotations: those that are read, or that somebody must be told of.
         spec: what a decision reads of the spec, as JSON; empty where the spec is too long.
     """
@@ -222,7 +227,7 @@ def running_pod(document: Document, vocabulary: Vocabulary) -> Pod | None:
         uid=metadata.uid,
         created=_seconds(metadata.creation_timestamp),
         service_account=sys.intern(spec.service_account_name or spec.service_account or ""),
-        labels={LABEL: labels[LABEL]} if LABEL in labels else NOTHING,
+        labels={key: labels[key] for key in KEPT_LABELS if key in labels} or NOTHING,
         annotations=_annotations(metadata.annotations, vocabulary),
         controller=controller,
         owner=owner_of(metadata.name, controller, labels),

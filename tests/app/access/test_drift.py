@@ -219,3 +219,9 @@ def test_text_of_strangers_is_inert_in_words() -> None:
 
 def test_running_pod_of_a_whole_cluster_is_read_from_its_document() -> None:
     assert running(injected())["metadata"]["namespace"] == "shop"
+
+
+def test_pod_that_opted_out_has_no_drift() -> None:
+    found = judge(kept(pod(), labels={"eks.amazonaws.com/skip-pod-identity-webhook": "true"}), deciding(annotated()))
+
+    assert found.drift is None

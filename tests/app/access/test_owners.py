@@ -83,3 +83,9 @@ def test_owner_is_what_a_person_restarts(made_by: Controller | None, labels: dic
 )
 def test_remedy_is_a_command_only_where_names_can_be_trusted(owner: Owner, text: str) -> None:
     assert remedy(owner, "shop") == text
+
+
+def test_nothing_in_kube_system_is_restarted() -> None:
+    assert remedy(Owner(kind="Deployment", name="dns"), "kube-system") == (
+        "move Deployment/dns out of kube-system: the webhook is never asked about pods there"
+    )
