@@ -171,7 +171,7 @@ def _cluster(settings: WebhookSettings) -> _Cluster:
 
 def run_controller(settings: ControllerSettings) -> None:
     """Do what writes around the webhook, while it is our turn, until told to stop."""
-    # The webhook has no use for what makes certificates, 6 MB.
+    # The webhook has no use for what makes certificates, 9 MB.
     from app.cluster.client import KubernetesApi  # noqa: PLC0415 - see above
     from app.cluster.configuration import from_kubeconfig, in_cluster, own_namespace  # noqa: PLC0415 - see above
     from app.controller import objects  # noqa: PLC0415 - see above
