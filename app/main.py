@@ -179,7 +179,9 @@ def run_controller(settings: ControllerSettings) -> None:
     from app.controller.leading import Leading, Loop, own_identity  # noqa: PLC0415 - see above
     from app.controller.lease import LeaseTimes  # noqa: PLC0415 - see above
     from app.controller.metrics import ControllerMetrics  # noqa: PLC0415 - see above
+    from app.controller.observing import observing  # noqa: PLC0415 - see above
 
+    settings = imds.resolved(settings)
     namespace = settings.namespace or own_namespace()
     api = KubernetesApi(from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster())
     controller_metrics = ControllerMetrics()
@@ -191,10 +193,13 @@ def run_controller(settings: ControllerSettings) -> None:
             policy=objects.certificate_policy(settings, namespace),
             metrics=controller_metrics,
         ).run
+    identity = own_identity()
+    observed = observing(api, settings, instance=identity, metrics=controller_metrics)
+    duties |= observed.duties
     leading = Leading(
         api,
         objects.lease(settings, namespace),
-        identity=own_identity(),
+        identity=identity,
         times=LeaseTimes(duration=settings.lease_seconds),
         duties=duties,
         metrics=controller_metrics,
@@ -202,6 +207,7 @@ def run_controller(settings: ControllerSettings) -> None:
     shutdown = Shutdown()
     registry = metrics.new_registry()
     registry.register(controller_metrics)
+    registry.register(observed.metrics)
     heard = health.fresh(lambda: leading.age(time.monotonic()), what="the Lease")
     port = metrics_port(
         operations(registry, ready={"shutdown": shutdown.missing, "lease": heard}), number=settings.metrics_port

@@ -1,7 +1,7 @@
 """What the controller follows of the cluster while it leads: running pods, ServiceAccounts, assignments."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from app.access.known import Known
@@ -11,6 +11,7 @@ from app.cluster.api import ReadingApi
 from app.cluster.kinds import service_accounts
 from app.cluster.objects import ServiceAccount
 from app.cluster.watch import Watched
+from app.controller.leading import Loop
 from app.webhook.assigned import Assigned
 from app.webhook.decision import Policy
 
@@ -46,7 +47,7 @@ class Following:
         self.pods: Watched[Pod] = Watched(api, running_pods(policy.vocabulary), changed=self._changed, clock=clock)
         self._accounts: Watched[ServiceAccount] = Watched(api, service_accounts(policy.vocabulary), clock=clock)
         assignments = follow(self.assigned, mappings=mappings, container_credentials=container_credentials, api=api)
-        self.loops: Mapping[str, Callable[[], Awaitable[None]]] = {
+        self.loops: Mapping[str, Loop] = {
             "pods": self.pods.run,
             "service_accounts": self._accounts.run,
             **assignments.loops,

@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 import structlog
 
 from app.access.pods import Pod
+from app.assignments import is_file
 from app.cluster.decoding import UNREADABLE
 from app.controller.certificates import Api
 from app.controller.events import (
@@ -43,6 +45,8 @@ MAX_JUDGED: Final = 20_000
 
 PODS_A_TURN: Final = 32
 
+NOWHERE: Final[Mapping[str, str | None]] = MappingProxyType({})
+
 log = structlog.get_logger()
 
 
@@ -68,7 +72,7 @@ class Telling:
         *,
         instance: str,
         metrics: ControllerMetrics,
-        places: dict[str, str | None] | None = None,
+        places: Mapping[str, str | None] = NOWHERE,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -82,7 +86,7 @@ class Telling:
         self._following = following
         self._instance = instance
         self._metrics = metrics
-        self._places = places or {}
+        self._places = places
         self._clock = clock
         self._wall_clock = wall_clock
         self._sleep = sleep
@@ -134,7 +138,8 @@ class Telling:
         """Tell each problem of an assignment once for each time that it is read."""
         for name, problems in self._following.assigned.problems.items():
             place = self._places.get(name)
-            if problems is not self._told_problems.get(name) and place:
+            # A file's problems are in the log of whoever mounted it: there is no object to write on.
+            if problems is not self._told_problems.get(name) and place and not is_file(place):
                 self._told_problems[name] = problems
                 namespace, _, config_map = place.partition("/")
                 for problem in problems:
