@@ -1,4 +1,5 @@
 """Flow 1: AdmissionReview in, JSONPatch out.
 
-Reading order: review -> annotations -> identity -> inject -> decision -> routes. All pure but ``routes``.
+Reading order: review -> annotations -> mappings -> identity -> inject -> decision -> routes. All pure but ``routes``, and
+what serves it: ``exchange``, ``assigned``, and the metrics.
 """

@@ -14,7 +14,12 @@ from tests.builders import ROLE_ARN, annotated
 PREFIX = "eks.amazonaws.com/"
 MAPPED_ARN = "arn:aws:iam::111122223333:role/mapped"
 MAPPING = MappedRole(role_arn=MAPPED_ARN)
-OWN: dict[str, Any] = {"role_arn": ROLE_ARN, "audience": "sts.amazonaws.com", "token_expiration": 86_400, "regional_sts": True}
+OWN: dict[str, Any] = {
+    "role_arn": ROLE_ARN,
+    "audience": "sts.amazonaws.com",
+    "token_expiration": 86_400,
+    "regional_sts": True,
+}
 MAPPED = OWN | {"role_arn": MAPPED_ARN}
 ENDPOINT = OWN | {"role_arn": "", "audience": "pods.eks.amazonaws.com", "mode": Mode.CONTAINER_CREDENTIALS}
 
@@ -25,8 +30,8 @@ def without_role(**annotations: str) -> ServiceAccount:
 
 def identified(service_account: ServiceAccount, pod: dict[str, str] | None = None, **keywords: Any) -> Identified:
     named = {PREFIX + name.replace("_", "-"): value for name, value in (pod or {}).items()}
-    keywords = {"vocabulary": Vocabulary(), "defaults": Defaults()} | keywords
-    return identify(service_account.annotations, named, **keywords)
+    keywords.setdefault("defaults", Defaults())
+    return identify(service_account.annotations, named, vocabulary=Vocabulary(), **keywords)
 
 
 # Who says which role.
