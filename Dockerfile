@@ -11,7 +11,7 @@ RUN python -m venv backend \
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY oidc oidc
-COPY manifests/examples manifests/examples
+COPY manifests manifests
 RUN backend/bin/python -m hatchling build -t wheel \
  && /opt/irsa/bin/python -m pip install --no-cache-dir --no-deps dist/*.whl \
  && /opt/irsa/bin/python -m compileall -q /opt/irsa/lib \
