@@ -20,15 +20,15 @@ def containers(spec: Object, identity: Identity) -> list[tuple[str, Object]]:
     Raises:
         MalformedPodError: there are none, too many, or not in arrays.
     """
-    lists = [(key, list_at(spec, key, "/spec")) for key in ("containers", "initContainers")]
-    if not any(containers for _, containers in lists):
+    regular, init = list_at(spec, "containers", "/spec"), list_at(spec, "initContainers", "/spec")
+    if not regular and not init:
         raise MalformedPodError("expected containers at /spec/containers, got none")
-    if sum(len(containers) for _, containers in lists) > MAX_CONTAINERS:
+    if len(regular) + len(init) > MAX_CONTAINERS:
         raise MalformedPodError(f"expected at most {MAX_CONTAINERS} containers, got more")
     but, only = identity.skip_containers, identity.include_containers
     return [
         (f"/spec/{key}/{index}", container)
-        for key, containers in lists
+        for key, containers in (("containers", regular), ("initContainers", init))
         for index, (name, container) in enumerate(named(containers, "/spec", key))
         if name not in but and (only is None or name in only)
     ]

@@ -4,9 +4,11 @@ The pod stays what the JSON decoder made of it: what this code has never heard o
 so fields newer than it survive.
 """
 
+from operator import itemgetter
 from typing import Any, Final
 
 ONLY_STR: Final = frozenset({str})
+NAME: Final = itemgetter("name")
 
 Object = dict[str, Any]
 Operation = dict[str, Any]
@@ -54,10 +56,10 @@ def names_of(items: list[Any], path: str, key: str) -> list[str]:
         MalformedPodError: one of them has none.
     """
     try:
-        names = [item["name"] for item in items]
+        names = list(map(NAME, items))
     except (TypeError, KeyError, IndexError):
         names = [None]
-    # Types first: one pass without Python's code for what a JSON decoder gives. YAML's strings are of other classes.
+    # Both passes run without Python's code for what a JSON decoder gives; YAML's strings are of other classes.
     if not ONLY_STR.issuperset(map(type, names)) and not all(isinstance(name, str) for name in names):
         raise MalformedPodError(f"expected objects with a string as name in {path}/{key}")
     return names
@@ -77,7 +79,8 @@ def append(parent: Object, key: str, path: str, values: list[Object]) -> list[Op
     if not values:
         return []
     if isinstance(parent.get(key), list):
-        return [{"op": "add", "path": f"{path}/{key}/-", "value": value} for value in values]
+        end = f"{path}/{key}/-"
+        return [{"op": "add", "path": end, "value": value} for value in values]
     return [{"op": "add", "path": f"{path}/{key}", "value": values}]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Container
 from typing import Final, Literal, NamedTuple
 
 from app.text import shown
-from app.webhook.document import ConflictError, Object, Operation, list_at, named
+from app.webhook.document import ConflictError, Object, Operation, list_at, names_of
 from app.webhook.identity import Identity
 
 MOUNTED: Final = (("volumeMounts", "mountPath"), ("volumeDevices", "devicePath"))
@@ -62,7 +62,8 @@ def volume(
         content: how to call it before people.
     """
     # One look at what all names of ours begin with is enough for most pods.
-    near = {other: one for other, one in volumes if other.startswith(name[:MAX_STEM_CHARACTERS])}
+    stem = name[:MAX_STEM_CHARACTERS]
+    near = {other: one for other, one in volumes if other.startswith(stem)}
     ours = []
     chosen = name
     if near:
@@ -165,7 +166,8 @@ def _places(container: Object, path: str, *, name: str, near: str) -> list[tuple
     found = []
     for key, where in MOUNTED:
         if key in container:
-            for volume, mounted in named(list_at(container, key, path), path, key):
+            mounts = list_at(container, key, path)
+            for volume, mounted in zip(names_of(mounts, path, key), mounts, strict=True):
                 at = mounted.get(where)
                 if isinstance(at, str):
                     # Cleaning costs as much as all the rest, and hardly any path needs it.

@@ -86,7 +86,7 @@ def plan(pod: Object, identity: Identity, *, spec: Object, injection: Injection)
         return _container_credentials(volumes, identity, injection=injection, windows=windows)
     file = file_in(injection.token_mount_path, TOKEN_PATH, windows=windows)
     name = _session_name(pod) if identity.has_session_name else None
-    config = config_file = None
+    config, config_file = None, ""
     if identity.profiles:
         config_file = file_in(CONFIG_MOUNT_PATH, CONFIG_PATH, windows=windows)
         region = identity.region or injection.default_region
@@ -103,7 +103,7 @@ def plan(pod: Object, identity: Identity, *, spec: Object, injection: Injection)
         credentials=variables.web_identity(identity.role_arn, file, config_file=config_file),
         before=_before(identity, injection),
         after=variables.further(injection.environment),
-        session=(((variables.SESSION_NAME,), (name,)),) if identity.has_session_name else (),
+        session=(variables.session(name),) if identity.has_session_name else (),
         config=config,
     )
 
@@ -132,9 +132,9 @@ def _before(identity: Identity, injection: Injection) -> tuple[Group, ...]:
     """Return the groups of the STS setting and the region; what the operator says of the former wins."""
     groups: tuple[Group, ...] = ()
     if identity.regional_sts and injection.environment.keys().isdisjoint(variables.STS):
-        groups = ((variables.STS, ("regional",)),)
+        groups = (variables.regional_sts(),)
     region = identity.region or injection.default_region
-    return (*groups, (variables.REGION, (region, region))) if region else groups
+    return (*groups, variables.region(region)) if region else groups
 
 
 def _config_volume(volumes: list[tuple[str, Object]]) -> Volume:

@@ -40,8 +40,10 @@ AUTHORIZATION_TOKEN_FILE: Final = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # no
 SESSION_NAME: Final = "AWS_ROLE_SESSION_NAME"
 CONFIG_FILE: Final = "AWS_CONFIG_FILE"
 
-Group = tuple[tuple[str, ...], tuple[str | None, ...]]
-"""Names and their values, None for the pod's name by the downward API; where a name is taken, none is added."""
+ENDPOINT: Final = (FULL_URI, AUTHORIZATION_TOKEN_FILE)
+
+Group = tuple[tuple[str, ...], tuple[Object, ...]]
+"""Names and the variables that have them; where one of the names is taken, none of these is added."""
 
 
 class Chosen(NamedTuple):
@@ -57,72 +59,93 @@ NOTHING: Final = Chosen((), uses_token=False)
 
 
 class Credentials(NamedTuple):
-    """The variables by which the SDKs of a pod find their credentials."""
+    """The variables by which the SDKs of a pod find their credentials; a tuple as cheap as `Volume`."""
 
-    token_file: str
+    names: tuple[str, ...]
+    """A container that has one of these brings its own."""
+    token_by: tuple[str, str]
+    """Name and value of the variable by which SDKs find our token."""
     whole: Chosen
     """What a container gets that has none of them."""
-    without_config: Chosen | None = None
-    """What it gets where it has another AWS config file; None without profiles."""
+    config_file: str = ""
+    """What has role and token instead; empty without profiles."""
+    without_config: Chosen = NOTHING
+    """What a container gets that has another AWS config file."""
 
 
-def web_identity(role_arn: str, token_file: str, *, config_file: str | None = None) -> Credentials:
+def web_identity(role_arn: str, token_file: str, *, config_file: str = "") -> Credentials:
     """Return the variables with which SDKs ask STS.
 
     Args:
         role_arn: the role.
         token_file: where a container finds the token.
-        config_file: where it finds role and token instead, with further profiles; None without these.
+        config_file: where it finds role and token instead, with further profiles; empty without these.
     """
-    pair = Chosen((((ROLE_ARN, TOKEN_FILE), (role_arn, token_file)),), uses_token=True)
-    if config_file is None:
-        return Credentials(token_file, pair)
-    return Credentials(token_file, Chosen((((CONFIG_FILE,), (config_file,)),), uses_token=True, uses_config=True), pair)
+    token_by = (TOKEN_FILE, token_file)
+    variables = (variable(ROLE_ARN, role_arn), variable(TOKEN_FILE, token_file))
+    pair = Chosen(((WEB_IDENTITY, variables),), uses_token=True)
+    if not config_file:
+        return Credentials(WEB_IDENTITY, token_by, pair)
+    with_config = Chosen((((CONFIG_FILE,), (variable(CONFIG_FILE, config_file),)),), uses_token=True, uses_config=True)
+    return Credentials(WEB_IDENTITY, token_by, with_config, config_file, pair)
 
 
 def container_credentials(uri: str, token_file: str) -> Credentials:
     """Return the variables with which SDKs ask the endpoint at *uri*."""
-    names = (FULL_URI, AUTHORIZATION_TOKEN_FILE)
-    return Credentials(token_file, Chosen(((names, (uri, token_file)),), uses_token=True))
+    variables = (variable(FULL_URI, uri), variable(AUTHORIZATION_TOKEN_FILE, token_file))
+    return Credentials(ENDPOINT, (FULL_URI, uri), Chosen(((ENDPOINT, variables),), uses_token=True))
 
 
 def choose(env: list[Any], present: AbstractSet[str], credentials: Credentials) -> Chosen:
     """Return what a container gets that has the variables *env*, whose names are *present*."""
-    names, values = credentials.whole.groups[0]
-    if FULL_URI in names:
-        return credentials.whole if present.isdisjoint(names) else NOTHING
-    if present.isdisjoint(WEB_IDENTITY):
-        if credentials.without_config and CONFIG_FILE in present and literal(env, CONFIG_FILE) != values[0]:
+    if present.isdisjoint(credentials.names):
+        if credentials.config_file and CONFIG_FILE in present and literal(env, CONFIG_FILE) != credentials.config_file:
             return credentials.without_config
         return credentials.whole
-    if TOKEN_FILE in present or not has_value(env, ROLE_ARN):
-        return NOTHING
-    return Chosen((((TOKEN_FILE,), (credentials.token_file,)),), uses_token=True)
+    if ROLE_ARN in credentials.names and TOKEN_FILE not in present and has_value(env, ROLE_ARN):
+        return Chosen((((TOKEN_FILE,), (variable(*credentials.token_by),)),), uses_token=True)
+    return NOTHING
 
 
 def uses(env: list[Any], present: AbstractSet[str], credentials: Credentials) -> bool:
     """Return whether a container's variables *env*, whose names are *present*, lead its SDKs to our token."""
-    names, values = credentials.whole.groups[0]
-    if FULL_URI in names:
-        return FULL_URI in present and literal(env, FULL_URI) == values[0]
-    return TOKEN_FILE in present and literal(env, TOKEN_FILE) == credentials.token_file
+    name, value = credentials.token_by
+    return name in present and literal(env, name) == value
 
 
 def missing(groups: tuple[Group, ...], present: AbstractSet[str]) -> list[Object]:
-    """Return the variables of *groups* that a container lacks where names are *present*."""
-    return [
-        {"name": name, "value": value}
-        if value is not None
-        else {"name": name, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-        for names, values in groups
-        if present.isdisjoint(names)
-        for name, value in zip(names, values, strict=True)
-    ]
+    """Return the variables of *groups* that a container lacks where names are *present*.
+
+    Containers share them: who changes one of a patched document changes it in all.
+    """
+    return [variable for names, variables in groups if present.isdisjoint(names) for variable in variables]
+
+
+def variable(name: str, value: str) -> Object:
+    """Return a variable with its value spelled out."""
+    return {"name": name, "value": value}
+
+
+def regional_sts() -> Group:
+    """Return the variable that has old SDKs ask the STS of their region."""
+    return STS, (variable(*STS, "regional"),)
+
+
+def region(name: str) -> Group:
+    """Return the two variables of the region: some SDKs read one, some the other."""
+    return REGION, (variable(REGION[0], name), variable(REGION[1], name))
+
+
+def session(name: str | None) -> Group:
+    """Return the variable of the session name; where *name* is None, the kubelet gives it the pod's."""
+    if name is not None:
+        return (SESSION_NAME,), (variable(SESSION_NAME, name),)
+    return (SESSION_NAME,), ({"name": SESSION_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},)
 
 
 def further(environment: Mapping[str, str]) -> tuple[Group, ...]:
     """Return the operator's own variables, each by itself."""
-    return tuple(((name,), (value,)) for name, value in environment.items())
+    return tuple([((name,), (variable(name, value),)) for name, value in environment.items()])
 
 
 def literal(env: list[Any], name: str) -> str | None:
