@@ -169,9 +169,9 @@ def test_controller_takes_its_turn_and_writes_events_anywhere(released: Release,
 BUNDLE = base64.b64encode(trustme.CA().cert_pem.bytes()).decode()
 
 
-def patch_hooks(released: Release, *operations: Any) -> str:
+def patch_hooks(released: Release, *operations: Any, flags: tuple[str, ...] = ()) -> str:
     document = json.dumps(operations)
-    return attempt(released, CONTROLLER, "patch", HOOKS, NAME, "--type=json", "-p", document)
+    return attempt(released, CONTROLLER, "patch", HOOKS, NAME, "--type=json", "-p", document, *flags)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,8 @@ def held(released: Release) -> Release:
     probe = {"op": "add", "path": "/metadata/labels/probe", "value": "x"}
 
     def is_held() -> bool:
-        return "denied request" in patch_hooks(released, probe)
+        # Dry, because what is changed once is no change the next time.
+        return "denied request" in patch_hooks(released, probe, flags=("--dry-run=server",))
 
     eventually(is_held)
     return released
