@@ -206,3 +206,29 @@ def test_the_model_finds_a_bundle_that_is_cut_too_early() -> None:
     cluster.api.put(CONFIGURATION, configuration(pem([make_authority("x", now=START, lifetime=DAY).certificate])))
 
     assert cluster.lost() != []
+
+
+@pytest.mark.parametrize("requests", range(1, 4))
+def test_controller_that_slept_through_an_exchange_spoils_nothing_when_it_wakes(requests: int) -> None:
+    cluster = Cluster(as_the_chart_made_it())
+    while run(cluster.controller().look()):
+        pass
+    # Young enough that the sleeper finds nothing wrong with its CA, but that the serving certificate is another's.
+    sleeper = cluster.controller().look()
+    assert run(sleeper, requests=requests) is None
+    document = cluster.api.document(AUTHORITY)
+    del document["data"]["ca.key"]
+    cluster.api.put(AUTHORITY, document)
+    for wait in (SETTLES, RELOADS):
+        while run(cluster.controller().look()):
+            pass
+        cluster.now += wait
+    # The new CA has signed, and another controller is about to cut every caBundle to it.
+    cutting = cluster.controller().look()
+    assert run(cutting, requests=4) is None
+    with suppress(RefusedError):
+        run(sleeper)
+    with suppress(RefusedError):
+        run(cutting)
+
+    assert cluster.lost() == []
