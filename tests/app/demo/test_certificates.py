@@ -10,7 +10,7 @@ import pytest
 from app.demo import certificates
 from app.demo.fetch import Answer, fetch
 from app.demo.servers import client_tls
-from app.tls import server_context
+from app.tls import ServerTls, server_context
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n"
 
