@@ -29,7 +29,9 @@ def serve_once(listener: socket.socket, tls: ssl.SSLContext) -> None:
 def test_a_client_that_trusts_the_ca_believes_the_server(tmp_path: Path, host: str) -> None:
     made = certificates.make(tmp_path, now=datetime.now(UTC))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve_once, args=(listener, server_context(made.certificate, made.key)))
+        thread = threading.Thread(
+            target=serve_once, args=(listener, server_context(ServerTls(certificate=made.certificate, key=made.key)))
+        )
         thread.start()
         answer = fetch(f"https://{host}:{listener.getsockname()[1]}/", tls=client_tls(made))
         thread.join()
@@ -42,7 +44,9 @@ def test_a_client_that_trusts_the_ca_of_another_run_does_not(tmp_path: Path) -> 
     (tmp_path / "b").mkdir()
     made, other = (certificates.make(tmp_path / name, now=datetime.now(UTC)) for name in ("a", "b"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve_once, args=(listener, server_context(made.certificate, made.key)))
+        thread = threading.Thread(
+            target=serve_once, args=(listener, server_context(ServerTls(certificate=made.certificate, key=made.key)))
+        )
         thread.start()
         with pytest.raises(ssl.SSLCertVerificationError):
             fetch(f"https://127.0.0.1:{listener.getsockname()[1]}/", tls=client_tls(other))
@@ -54,7 +58,9 @@ def test_strict_verification_finds_nothing_missing(tmp_path: Path) -> None:
     context = client_tls(made)
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve_once, args=(listener, server_context(made.certificate, made.key)))
+        thread = threading.Thread(
+            target=serve_once, args=(listener, server_context(ServerTls(certificate=made.certificate, key=made.key)))
+        )
         thread.start()
         assert fetch(f"https://127.0.0.1:{listener.getsockname()[1]}/", tls=context).status == 200
         thread.join()
