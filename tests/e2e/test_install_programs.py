@@ -69,7 +69,7 @@ def running(released: Release, component: str, folder: Path, *flags: str) -> Ite
 
 def refusals(process: Process) -> list[str]:
     """Return the lines in which the API server said no."""
-    return [line for line in process.log.splitlines() if "403" in line]
+    return [line for line in process.log.splitlines() if "got 403" in line]
 
 
 def written(released: Release) -> Mapping[str, Any]:
