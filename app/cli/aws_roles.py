@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
-import boto3
+import boto3.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
@@ -38,7 +38,7 @@ def iam() -> Iam:
         connect_timeout=TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS, retries={"mode": "standard", "max_attempts": 5}
     )
     try:
-        client: Iam = boto3.client("iam", config=config)
+        client: Iam = boto3.session.Session().client("iam", config=config)
     except (BotoCoreError, ValueError) as error:
         raise _unusable(error) from error
     return client
