@@ -10,7 +10,7 @@ from app.text import shown
 from app.webhook.annotations import BOOLEANS, REQUIRE_IDENTITY, Vocabulary
 from app.webhook.container_credentials import NO_IDENTITIES, Identities
 from app.webhook.identity import Defaults, Identified, Identity, Source, identify, jittered
-from app.webhook.inject import ConflictError, Injection, MalformedPodError, Object, Operation, operations
+from app.webhook.inject import ConflictError, Injection, MalformedPodError, Object, Operation, operations, remarks
 from app.webhook.mappings import NO_MAPPINGS, Mappings
 
 MIRROR: Final = "kubernetes.io/config.mirror"
@@ -132,16 +132,8 @@ def _decide(
     if identified.identity is None:
         reason = Reason.INVALID_ANNOTATION if identified.source else Reason.NO_ROLE
         return Decision(reason=reason, warnings=bounded(warnings), source=identified.source)
-    added = _added(pod, identified.identity, policy=policy)
-    if isinstance(added, Decision):
-        return replace(added, warnings=bounded((*added.warnings, *warnings)), source=identified.source)
-    return Decision(
-        reason=Reason.PATCHED if added else Reason.ALREADY_PRESENT,
-        operations=added,
-        warnings=bounded(warnings),
-        role_arn=identified.identity.role_arn or None,
-        source=identified.source,
-    )
+    decision = _injected(pod, identified.identity, policy=policy)
+    return replace(decision, warnings=bounded((*decision.warnings, *warnings)), source=identified.source)
 
 
 def identify_subject(
@@ -169,15 +161,24 @@ def identify_subject(
     return identified if spread is identified.identity else replace(identified, identity=spread)
 
 
-def _added(pod: Callable[[], Object], identity: Identity, *, policy: Policy) -> tuple[Operation, ...] | Decision:
-    """Return what to add to the pod, or the decision where that cannot be."""
+def _injected(pod: Callable[[], Object], identity: Identity, *, policy: Policy) -> Decision:
+    """Return what to add to the pod, or why that cannot be."""
     try:
-        added = operations(pod(), identity, injection=policy.injection)
+        document = pod()
+        added = operations(document, identity, injection=policy.injection)
+        said = remarks(document, identity, injection=policy.injection) if added else []
     except MalformedPodError as error:
         return _refusal(Reason.MALFORMED_POD, str(error))
     except ConflictError as error:
         return _refusal(Reason.CONFLICT, str(error))
-    return Decision(reason=Reason.ALL_CONTAINERS_SKIPPED) if added is None else tuple(added)
+    if added is None:
+        return Decision(reason=Reason.ALL_CONTAINERS_SKIPPED)
+    return Decision(
+        reason=Reason.PATCHED if added else Reason.ALREADY_PRESENT,
+        operations=tuple(added),
+        warnings=tuple(said),
+        role_arn=identity.role_arn or None,
+    )
 
 
 ADMITTED: Final = frozenset(

@@ -363,3 +363,23 @@ def test_live_look_is_for_what_it_could_change(
     subject = Subject(namespace="shop", service_account="app", owner_uid=owner_uid)
 
     assert needs_confirmation(decision, subject, is_recent=is_recent) is needed
+
+
+def test_proxy_that_stands_elsewhere_is_told_of_where_the_endpoint_is_local() -> None:
+    proxied = container(
+        env=[
+            {"name": "HTTP_PROXY", "value": "http://proxy:3128"},
+            {"name": "NO_PROXY", "valueFrom": {"configMapKeyRef": {"name": "proxy", "key": "none"}}},
+        ]
+    )
+    decision = decide(
+        Subject(namespace="shop", service_account="app"),
+        BARE,
+        pod=lambda: pod(proxied),
+        policy=Policy(),
+        container_credentials=frozenset({("shop", "app")}),
+    )
+
+    assert decision.reason is Reason.PATCHED
+    assert [warning for warning in decision.warnings if "NO_PROXY" in warning] == list(decision.warnings)
+    assert len(decision.warnings) == 1
