@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 
 from rich.console import Console
 
+from tests.apiserver import ApiError
 from tests.bench import apiserver, commands, creations, filled, load, memory, micro, neighbour, report
 from tests.bench.load import Driver
 from tests.bench.rows import NotMeasuredError, Row
@@ -94,7 +95,7 @@ def _measure(folder: Path, *, driver: Driver, effort: Effort) -> list[Row]:
             say(name)
             try:
                 return measure()
-            except NotMeasuredError as error:
+            except (NotMeasuredError, ApiError) as error:
                 return [Row(group=name, what="all of it", problem=str(error))]
 
         starts, rounds, seconds = effort.starts, effort.rounds, effort.seconds

@@ -8,10 +8,10 @@ import base64
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +19,9 @@ import msgspec
 
 from app.cluster.objects import ServiceAccount
 from app.webhook.decision import Policy, Subject, decide
+from tests.apiserver import Api
 from tests.bench import apiserver, reviews, servers
-from tests.bench.apiserver import GROUP, Api
+from tests.bench.apiserver import GROUP
 from tests.bench.rows import NotMeasuredError, Row
 from tests.bench.servers import HOST, Server, Tls
 
@@ -94,26 +95,17 @@ def _create(api: Api, namespace: str, *, count: int, at_once: int) -> Creations:
     bodies = [msgspec.json.encode(_pod(namespace, f"pod-{number}")) for number in range(count)]
     path = f"/api/v1/namespaces/{namespace}/pods"
 
-    def some(share: Sequence[bytes]) -> list[float]:
-        connection = api.connection()
-        try:
-            return [_milliseconds(lambda body=body: api.send(connection, "POST", path, body)) for body in share]  # type: ignore[misc] # mypy cannot infer a lambda's default
-        finally:
-            connection.close()
+    def create(connection: HTTPSConnection, body: bytes) -> float:
+        began = time.perf_counter()
+        api.send(connection, "POST", path, body)
+        return (time.perf_counter() - began) * 1000
 
     started = time.perf_counter()
-    with ThreadPoolExecutor(at_once) as pool:
-        taken = sorted(ms for share in pool.map(some, [bodies[n::at_once] for n in range(at_once)]) for ms in share)
+    taken = api.at_once(bodies, create, threads=at_once)
     seconds = time.perf_counter() - started
     api.once("DELETE", f"{path}?gracePeriodSeconds=0")
     percentiles = statistics.quantiles(taken, n=100)
     return Creations(p50=percentiles[49], p99=percentiles[98], per_second=count / seconds)
-
-
-def _milliseconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return (time.perf_counter() - started) * 1000
 
 
 def _pod(namespace: str, name: str) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 
+from tests.apiserver import Api
 from tests.bench import apiserver, reviews, servers
-from tests.bench.apiserver import GROUP, Api
+from tests.bench.apiserver import GROUP
 from tests.bench.rows import Row
 from tests.bench.servers import Tls
 
