@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -40,6 +40,7 @@ class LiveServiceAccounts:
 
     Attributes:
         outcomes: how the look-ups ended: one count for each GET, and one for each that was not allowed (``limited``).
+            All are there from the start: of a metric that begins with 1, Prometheus cannot tell that it rose.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class LiveServiceAccounts:
         budget_seconds: float = BUDGET_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.outcomes: Counter[Outcome] = Counter()
+        self.outcomes: Counter[Outcome] = Counter(dict.fromkeys(get_args(Outcome), 0))
         self._api = api
         self._keep = keep
         self._cached = cached

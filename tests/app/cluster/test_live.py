@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -41,7 +42,7 @@ async def test_service_account_is_what_the_api_says_now() -> None:
 
     assert await subject.look("shop", "api") == LIVE
     assert await subject.look("shop", "web") is None
-    assert subject.outcomes == {"found": 1, "absent": 1}
+    assert subject.outcomes == Counter(found=1, absent=1)
     assert api.requests == [("get", path("shop", "api")), ("get", path("shop", "web"))]
 
 
@@ -62,7 +63,7 @@ async def test_all_who_wait_share_one_request() -> None:
 
     assert await asyncio.gather(*waiting) == [LIVE] * 100
     assert len(api.requests) == 1
-    assert subject.outcomes == {"found": 1}
+    assert subject.outcomes == Counter(found=1)
 
 
 async def test_first_one_who_gives_up_takes_nothing_from_the_others() -> None:
@@ -88,7 +89,7 @@ async def test_api_that_hangs_costs_the_budget_and_no_more() -> None:
         answers = await asyncio.gather(*(subject.look("shop", name) for name in ("api", "web", "api")))
 
     assert answers == [CACHED, None, CACHED]
-    assert subject.outcomes == {"timed_out": 2}
+    assert subject.outcomes == Counter(timed_out=2)
     assert len(subject) == 0
 
 
@@ -106,7 +107,7 @@ async def test_answer_that_failed_is_the_cached_one(failure: ClusterError) -> No
     subject = live(api)
 
     assert await subject.look("shop", "api") == CACHED
-    assert subject.outcomes == {"failed": 1}
+    assert subject.outcomes == Counter(failed=1)
 
 
 async def test_answer_that_cannot_be_read_is_a_failure() -> None:
@@ -115,7 +116,7 @@ async def test_answer_that_cannot_be_read_is_a_failure() -> None:
     subject = live(api)
 
     assert await subject.look("shop", "api") == CACHED
-    assert subject.outcomes == {"failed": 1}
+    assert subject.outcomes == Counter(failed=1)
 
 
 async def test_namespace_that_asks_too_much_gets_what_is_cached_and_others_go_on() -> None:
@@ -134,7 +135,12 @@ async def test_namespace_that_asks_too_much_gets_what_is_cached_and_others_go_on
     api.answering.set()
     await asyncio.gather(*noisy, neighbour)
 
-    assert subject.outcomes == {"limited": 93, "absent": 9}
+    assert subject.outcomes == Counter(limited=93, absent=9)
+
+
+def test_every_outcome_is_there_before_the_first_look_up() -> None:
+    # A series that begins with 1 is one that never rose.
+    assert dict(live(cluster()).outcomes) == {"found": 0, "absent": 0, "failed": 0, "timed_out": 0, "limited": 0}
 
 
 async def test_nothing_is_kept_after_the_answers() -> None:

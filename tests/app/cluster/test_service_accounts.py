@@ -1,6 +1,7 @@
 import asyncio
 import datetime as dt
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ async def test_annotation_that_the_watch_has_not_brought_yet_is_confirmed() -> N
     assert (subject.get("shop", "api"), subject.get("shop", "new")) == (ServiceAccount({}), None)
     assert await subject.confirm("shop", "api") == ServiceAccount({ROLE_ARN: "late"})
     assert await subject.confirm("shop", "new") == ServiceAccount({ROLE_ARN: "new"})
-    assert subject.lookups == {"found": 2}
+    assert subject.lookups == Counter(found=2)
 
 
 async def test_what_was_created_within_the_last_minute_is_recent_in_the_first_list() -> None:
