@@ -71,8 +71,8 @@ class CertificateMetrics(Collector):
         """Yield the metrics as they are now."""
         if self._certificate.not_after is not None:
             yield GaugeMetricFamily(
-                "irsa_server_certificate_not_after_seconds",
-                "Until when the serving certificate is valid, in Unix seconds.",
+                "irsa_server_certificate_expiration_timestamp_seconds",
+                "When the certificate that is served with ends, in seconds since 1970.",
                 value=self._certificate.not_after,
             )
         yield GaugeMetricFamily(

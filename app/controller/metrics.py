@@ -45,7 +45,7 @@ class ControllerMetrics(Collector):
             "irsa_controller_leading", "Whether this controller holds the Lease: 1 or 0.", value=int(self.is_leading)
         )
         expiry = GaugeMetricFamily(
-            "irsa_controller_certificate_expiry_seconds",
+            "irsa_controller_certificate_expiration_timestamp_seconds",
             "When a certificate of the webhook ends, in seconds since 1970. Only from the controller that leads.",
             labels=["certificate"],
         )

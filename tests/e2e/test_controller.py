@@ -254,8 +254,8 @@ def test_controller_says_how_it_is_and_never_its_keys(hooked: Hooked) -> None:
     assert "irsa_controller_leading 1.0" in metrics
     assert 'irsa_controller_errors_total{what="certificates"} 0.0' in metrics
     ca = x509.load_pem_x509_certificate(hooked.secret(CA)["ca.crt"])
-    line = next(line for line in metrics.splitlines() if line.startswith("irsa_controller_certificate_expiry_seconds{"))
-    assert line.startswith('irsa_controller_certificate_expiry_seconds{certificate="ca"} ')
+    line = next(line for line in metrics.splitlines() if line.startswith("irsa_controller_certificate_expiration_timestamp_seconds{"))
+    assert line.startswith('irsa_controller_certificate_expiration_timestamp_seconds{certificate="ca"} ')
     assert float(line.split(" ")[1]) == ca.not_valid_after_utc.timestamp()
     keys = hooked.secret(CA)["ca.key"] + hooked.secret(TLS)["tls.key"]
     secret_lines = [line for line in keys.decode().splitlines() if "PRIVATE KEY" not in line]

@@ -31,6 +31,6 @@ def test_controller_that_leads_says_when_certificates_end_and_what_failed() -> N
 
     assert lines[:2] == [
         "irsa_controller_leading 1.0",
-        'irsa_controller_certificate_expiry_seconds{certificate="ca"} 1e+09',
+        'irsa_controller_certificate_expiration_timestamp_seconds{certificate="ca"} 1e+09',
     ]
     assert 'irsa_controller_errors_total{what="certificates"} 1.0' in lines
