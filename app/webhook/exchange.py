@@ -14,7 +14,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from app.errors import BadReviewError
-from app.webhook.metrics import WebhookMetrics
+from app.webhook.metrics import BadStatus, WebhookMetrics
 
 MAX_BODY_BYTES: Final = 7 * 1024 * 1024
 """An object in etcd has at most 1.5 MiB (3 MiB of request to the apiserver). A review of an update carries it twice,
@@ -35,9 +35,9 @@ log = structlog.get_logger()
 class HttpError(Exception):
     """A request that is answered with an HTTP error and one line."""
 
-    def __init__(self, status: int, line: str) -> None:
+    def __init__(self, status: BadStatus, line: str) -> None:
         super().__init__(line)
-        self.status = status
+        self.status: BadStatus = status
 
 
 @dataclass(eq=False, slots=True)
@@ -140,7 +140,7 @@ class ReviewEndpoint(ABC):
             finally:
                 self._bodies.let_go(body)
         except (HttpError, BadReviewError) as error:
-            status = error.status if isinstance(error, HttpError) else 400
+            status: BadStatus = error.status if isinstance(error, HttpError) else 400
             self._metrics.refused(status)
             self._log.warning("review_refused", status=status, problem=str(error))
             await _reply(send, status, str(error).encode() + b"\n", content_type=b"text/plain; charset=utf-8")

@@ -10,7 +10,7 @@ from app.webhook.assigned import Assigned
 from app.webhook.change import Change, change_of
 from app.webhook.decision import Policy
 from app.webhook.exchange import MAX_LOGGED_CHARACTERS, Bodies, ReviewEndpoint
-from app.webhook.metrics import WebhookMetrics
+from app.webhook.metrics import WarnOutcome, WebhookMetrics
 
 
 class WarnEndpoint(ReviewEndpoint):
@@ -35,11 +35,14 @@ class WarnEndpoint(ReviewEndpoint):
         review = reviews.parse(body)
         change = change_of(body)
         warnings: tuple[str, ...] = ()
+        outcome: WarnOutcome = "internal_error"
         try:
             if change is not None:
                 warnings = await self._advice(change)
+            outcome = "warned" if warnings else "silent"
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not keep anything from its cluster
             self._failed(review.uid, error)
+        self._metrics.advised(outcome)
         self._log.info("change_reviewed", **_fields(review, change, warnings, seconds=time.perf_counter() - started))
         return reviews.admission(review, warnings)
 

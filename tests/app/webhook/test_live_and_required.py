@@ -151,7 +151,8 @@ def test_denials_are_counted() -> None:
 
     exposition = get(webhook.operations, "/metrics").body.decode()
 
-    assert "irsa_webhook_denials_total 1.0" in exposition
+    assert 'irsa_webhook_reviews_total{allowed="false",reason="service_account_not_found"} 1.0' in exposition
+    assert 'irsa_webhook_reviews_total{allowed="true",reason="service_account_not_found"} 1.0' in exposition
     assert 'irsa_webhook_lookups_total{outcome="found"} 3.0' in exposition
 
 

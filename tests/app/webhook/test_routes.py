@@ -163,7 +163,7 @@ def test_every_outcome_is_counted_by_its_reason() -> None:
 
     exposition = get(webhook.operations, "/metrics").body.decode()
 
-    assert 'irsa_webhook_reviews_total{reason="patched"} 1.0' in exposition
+    assert 'irsa_webhook_reviews_total{allowed="true",reason="patched"} 1.0' in exposition
     assert 'irsa_webhook_bad_requests_total{status="400"} 1.0' in exposition
     assert "irsa_webhook_review_seconds_count 1.0" in exposition
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from app.cluster.objects import ServiceAccount
@@ -31,13 +32,13 @@ def deployment(**annotations: str) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": template}}
 
 
-def endpoint(source: FakeServiceAccounts, *, mappings: Mappings | None = None) -> WarnEndpoint:
-    assigned = Assigned()
+def endpoint(
+    source: FakeServiceAccounts, *, mappings: Mappings | None = None, metrics: WebhookMetrics | None = None
+) -> WarnEndpoint:
+    assigned, metrics = Assigned(), metrics or WebhookMetrics(snapshot_age=float)
     if mappings is not None:
         assigned.mappings = mappings
-    return WarnEndpoint(
-        source, assigned=assigned, policy=Policy(), metrics=WebhookMetrics(snapshot_age=float), bodies=Bodies()
-    )
+    return WarnEndpoint(source, assigned=assigned, policy=Policy(), metrics=metrics, bodies=Bodies())
 
 
 def answer(warn: WarnEndpoint, document: Any, **request: Any) -> dict[str, Any]:
@@ -92,6 +93,27 @@ def test_mistake_of_ours_admits_the_object() -> None:
     assert answered["response"] == {"uid": UID, "allowed": True}
     assert [line["event"] for line in logs] == ["review_failed", "change_reviewed"]
     assert "MARKER" not in str(logs)
+
+
+def test_reviews_are_counted_by_whether_somebody_was_warned() -> None:
+    class Breaking(FakeServiceAccounts):
+        def get(self, namespace: str, name: str) -> ServiceAccount | None:
+            if name == "broken":
+                raise LookupError(name)
+            return super().get(namespace, name)
+
+    metrics, registry = WebhookMetrics(snapshot_age=float), CollectorRegistry()
+    registry.register(metrics)
+    warn = endpoint(Breaking({"shop/app": annotated()}), metrics=metrics)
+    broken = deployment()
+    broken["spec"]["template"]["spec"]["serviceAccountName"] = "broken"
+    for document in (deployment(**SKIPPING), deployment(), deployment(), deployment(), broken, broken):
+        answer(warn, document)
+
+    def count(outcome: str) -> float | None:
+        return registry.get_sample_value("irsa_webhook_warn_reviews_total", {"outcome": outcome})
+
+    assert (count("warned"), count("silent"), count("internal_error")) == (1, 3, 2)
 
 
 @pytest.mark.parametrize(
