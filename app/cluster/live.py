@@ -12,12 +12,12 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from app.cluster.allowance import Allowance
 from app.cluster.api import ReadingApi
 from app.cluster.decoding import UNREADABLE
 from app.cluster.kinds import Annotated
 from app.cluster.objects import Keep, ServiceAccount, service_account
 from app.cluster.paths import is_name
+from app.cluster.turns import Turns
 from app.errors import ClusterError, RefusedError
 
 BUDGET_SECONDS: Final = 1.0
@@ -36,10 +36,10 @@ class LiveServiceAccounts:
         api: where they are.
         keep: says which annotations are kept.
         cached: what to answer where the API does not, or must not be asked.
-        budget_seconds: for the answer to a look-up, which those who join one that is under way share.
+        budget_seconds: for the answer to a look-up and the wait for its turn; who joins one under way shares them.
 
     Attributes:
-        outcomes: how the look-ups ended: one count for each GET, and one for each that was not allowed (``limited``).
+        outcomes: how the look-ups ended: one count for each GET, and for each whose turn did not come (``limited``).
             All are there from the start: of a metric that begins with 1, Prometheus cannot tell that it rose.
     """
 
@@ -57,8 +57,7 @@ class LiveServiceAccounts:
         self._keep = keep
         self._cached = cached
         self._budget_seconds = budget_seconds
-        self._clock = clock
-        self._allowance = Allowance()
+        self._turns = Turns(clock=clock)
         self._under_way: dict[Key, asyncio.Task[ServiceAccount | None]] = {}
 
     def __len__(self) -> int:
@@ -72,26 +71,27 @@ class LiveServiceAccounts:
         key = (namespace, name)
         task = self._under_way.get(key)
         if task is None:
-            if not self._allowance.take(namespace, self._clock()):
-                self.outcomes["limited"] += 1
-                return self._cached(namespace, name)
             # A task of its own: whoever asked first may give up, and the others still want the answer.
             task = self._under_way[key] = asyncio.create_task(self._answer(namespace, name))
         return await asyncio.shield(task)
 
     async def _answer(self, namespace: str, name: str) -> ServiceAccount | None:
-        outcome: Outcome = "failed"
+        outcome: Outcome = "limited"
+        is_allowed = False
         try:
             async with asyncio.timeout(self._budget_seconds):
-                found = await self._get(namespace, name)
-            outcome = "absent" if found is None else "found"
+                if is_allowed := await self._turns.take(namespace):
+                    outcome = "failed"
+                    found = await self._get(namespace, name)
+                    outcome = "absent" if found is None else "found"
         except TimeoutError:
-            outcome = "timed_out"
+            outcome = "timed_out" if is_allowed else "limited"
         except (ClusterError, *UNREADABLE):
             pass
         finally:
             self.outcomes[outcome] += 1
-            self._allowance.give_back(namespace)
+            if is_allowed:
+                self._turns.give_back(namespace)
             del self._under_way[namespace, name]
         return found if outcome in {"absent", "found"} else self._cached(namespace, name)
 

@@ -119,7 +119,7 @@ async def test_answer_that_cannot_be_read_is_a_failure() -> None:
     assert subject.outcomes == Counter(failed=1)
 
 
-async def test_namespace_that_asks_too_much_gets_what_is_cached_and_others_go_on() -> None:
+async def test_namespace_that_asks_too_much_waits_or_gets_what_is_cached_and_others_go_on() -> None:
     api = cluster()
     api.answering.clear()
     subject = live(api)
@@ -130,12 +130,25 @@ async def test_namespace_that_asks_too_much_gets_what_is_cached_and_others_go_on
     noisy = [asyncio.create_task(ask("shop", f"sa-{number}")) for number in range(100)]
     neighbour = asyncio.create_task(ask("test", "api"))
     await eventually(lambda: len(api.requests) == 9)
-    assert sum(task.done() for task in noisy) == 92
+    assert sum(task.done() for task in noisy) == 72
     assert await subject.look("shop", "api") == CACHED
     api.answering.set()
     await asyncio.gather(*noisy, neighbour)
 
-    assert subject.outcomes == Counter(limited=93, absent=9)
+    assert subject.outcomes == Counter(limited=73, absent=29)
+
+
+async def test_who_waits_for_a_turn_in_vain_gets_what_is_cached_when_the_budget_ends() -> None:
+    api = cluster()
+    api.answering.clear()
+    subject = live(api, budget_seconds=0.05)
+
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*(subject.look("shop", f"sa-{number}") for number in range(9)))
+
+    assert answers == [None] * 9
+    assert subject.outcomes == Counter(timed_out=8, limited=1)
+    assert len(subject) == 0
 
 
 def test_every_outcome_is_there_before_the_first_look_up() -> None:
