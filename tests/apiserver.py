@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 TIMEOUT_SECONDS: Final = 60.0
-HEADERS: Final = {"Content-Type": "application/json"}
+JSON: Final = "application/json"
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -91,20 +91,36 @@ class Api:
         """Return a connection of its own for one thread."""
         return http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=TIMEOUT_SECONDS)
 
-    def ask(self, connection: http.client.HTTPSConnection, method: str, path: str, body: bytes | None = None) -> Answer:
+    def ask(
+        self,
+        connection: http.client.HTTPSConnection,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        content_type: str = JSON,
+    ) -> Answer:
         """Return the answer to one request, whatever it is."""
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        connection.request(method, path, body, HEADERS | authorization)
+        connection.request(method, path, body, {"Content-Type": content_type} | authorization)
         response = connection.getresponse()
         return Answer(response.status, response.read())
 
-    def send(self, connection: http.client.HTTPSConnection, method: str, path: str, body: bytes | None = None) -> bytes:
+    def send(
+        self,
+        connection: http.client.HTTPSConnection,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        content_type: str = JSON,
+    ) -> bytes:
         """Return the answer to one request, which must be a success.
 
         Raises:
             ApiError: it is none.
         """
-        answer = self.ask(connection, method, path, body)
+        answer = self.ask(connection, method, path, body, content_type=content_type)
         if not answer.is_success:
             got = f"{answer.status}: {answer.body[:200]!r}"
             raise ApiError(f"expected {method} {path} to succeed, got {got}")
