@@ -57,13 +57,17 @@ class RefusedError(ClusterError):
         reason: the Status' reason in one word, such as ``NotFound``, ``AlreadyExists``, ``Conflict`` or ``Forbidden``.
             Empty where somebody else answered, a proxy for one.
         retry_after_seconds: no use in asking again sooner (an API that is overloaded says so); 0 where it did not say.
+        body: what was answered, cut where it is long. Of a pod that was asked through the API it may be anything.
     """
 
-    def __init__(self, message: str, *, status: int, reason: str, retry_after_seconds: float = 0.0) -> None:
+    def __init__(
+        self, message: str, *, status: int, reason: str, retry_after_seconds: float = 0.0, body: bytes = b""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
+        self.body = body
 
     @property
     def is_not_found(self) -> bool:

@@ -162,7 +162,8 @@ class Connection:
                 raise ClusterError(str(error)) from error
 
     async def _refuse(self, verb: str, path: str, response: aiohttp.ClientResponse, *, client: Any) -> NoReturn:
-        why = status(await self.read(response, MAX_STATUS_BYTES))
+        body = await self.read(response, MAX_STATUS_BYTES)
+        why = status(body)
         got = f"got {response.status} from {self.host}: {why.said}"
         match response.status:
             case HTTPStatus.GONE:
@@ -179,6 +180,7 @@ class Connection:
             status=response.status,
             reason=why.reason,
             retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After", "")),
+            body=body,
         )
 
 

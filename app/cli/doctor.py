@@ -1,0 +1,167 @@
+"""``irsa doctor install`` and ``irsa doctor cluster``."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import IO, Annotated, Final
+
+from cyclopts import Parameter
+
+from app.access.output import inert, json_text
+from app.cli import reading
+from app.cli.reading import ReadingSettings
+from app.cluster.client import KubernetesApi
+from app.cluster.objects import ServiceAccount, service_account
+from app.cluster.paths import is_name
+from app.cluster.snapshot import Snapshot
+from app.doctor import cluster as clusters_pure
+from app.doctor import clusters, installation
+from app.doctor import install as installs
+from app.doctor.findings import Finding, State, as_object, verdict
+from app.doctor.reading import Api
+from app.errors import ConfigurationError
+from app.policy import policy
+from app.text import shown
+from app.webhook.identity import Identity
+
+NAMESPACE: Final = "irsa-system"
+
+PIPE_COLUMNS: Final = 10_000
+"""Into a pipe or file a finding stays a line."""
+
+STYLES: Final = {State.OK: "green", State.WARNING: "yellow", State.UNKNOWN: "yellow", State.BROKEN: "bold red"}
+
+
+def install(
+    *,
+    namespace: Annotated[str, Parameter(name=("--namespace", "-n"))] = NAMESPACE,
+    service_account: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    settings: Annotated[ReadingSettings, Parameter(name="*")] | None = None,
+) -> int:
+    """See whether pods get their roles: create one as a dry run, and look at each link between it and the webhook.
+
+    Nothing is made or changed. The exit status is 1 where a link is broken.
+
+    Args:
+        namespace: Where the chart is installed.
+        service_account: NAMESPACE/NAME of the ServiceAccount of the dry-run pod; by default one that has a role.
+        as_json: Print JSON.
+        settings: The webhook's flags that decide about the result, and how to reach the cluster.
+    """
+    settings = settings or ReadingSettings()
+    wanted = _wanted(service_account)
+    checked = reading.checked_namespace(namespace)
+    return _told(asyncio.run(_installation(settings, checked, wanted)), as_json=as_json)
+
+
+def cluster(
+    *,
+    namespace: Annotated[str, Parameter(name=("--namespace", "-n"))] = NAMESPACE,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    settings: Annotated[ReadingSettings, Parameter(name="*")] | None = None,
+) -> int:
+    """Name what a cluster lacks, before or after something is installed.
+
+    The exit status is 1 where that keeps pods from their roles.
+
+    Args:
+        namespace: Where the chart is to be installed.
+        as_json: Print JSON.
+        settings: How to reach the cluster.
+    """
+    settings = settings or ReadingSettings()
+    checked = reading.checked_namespace(namespace)
+    return _told(asyncio.run(_cluster(settings, checked)), as_json=as_json)
+
+
+async def _installation(settings: ReadingSettings, namespace: str, wanted: tuple[str, str] | None) -> Sequence[Finding]:
+    async with reading.cluster(settings) as api:
+        await _answers(api)
+        return await examine_installation(api, settings, namespace=namespace, wanted=wanted)
+
+
+async def _cluster(settings: ReadingSettings, namespace: str) -> Sequence[Finding]:
+    async with reading.cluster(settings) as api:
+        await _answers(api)
+        return clusters_pure.findings(await clusters.read(api, namespace=namespace, now=datetime.now(UTC)))
+
+
+async def examine_installation(
+    api: Api, settings: ReadingSettings, *, namespace: str, wanted: tuple[str, str] | None = None
+) -> Sequence[Finding]:
+    """Return how each link of the installation in *namespace* is."""
+    rules = policy(settings)
+    accounts: Snapshot[ServiceAccount] = Snapshot()
+    known = await reading.known(api, settings, accounts)
+
+    def identify(account_namespace: str, name: str, annotations: Mapping[str, str]) -> Identity | None:
+        accounts.put(account_namespace, name, service_account(annotations, keep=rules.vocabulary))
+        return known.identified(account_namespace, name).identity
+
+    found = await installation.read(
+        api, namespace=namespace, now=datetime.now(UTC), vocabulary=rules.vocabulary, identify=identify, wanted=wanted
+    )
+    return installs.findings(found)
+
+
+async def _answers(api: KubernetesApi) -> None:
+    """Ask the API for what everybody may read, or every finding would say that there is no API.
+
+    Raises:
+        ClusterError: it does not answer.
+    """
+    await api.get("/version")
+
+
+def _wanted(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    namespace, _, name = text.partition("/")
+    if not (is_name(namespace) and is_name(name)):
+        raise ConfigurationError(f"--service-account: expected NAMESPACE/NAME, got {shown(text)}")
+    return namespace, name
+
+
+def _told(findings: Sequence[Finding], *, as_json: bool) -> int:
+    if as_json:
+        print(json_text(map(as_object, findings)), end="")
+    else:
+        show(findings, sys.stdout)
+    return 1 if verdict(findings) else 0
+
+
+def show(findings: Sequence[Finding], stream: IO[str]) -> None:
+    """Write *findings* as a table, and below it the first broken one; text from strangers is escaped."""
+    from rich.console import Console  # noqa: PLC0415 - 0.1 s that --json has no use for
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("LINK", "STATE", "SEEN"):
+        table.add_column(name, overflow="fold", no_wrap=name != "SEEN")
+    for finding in findings:
+        style = STYLES[finding.state]
+        table.add_row(Text(finding.link), Text(finding.state.value, style=style), Text(inert(finding.seen)))
+    console = Console(file=stream, markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_COLUMNS
+    console.print(table)
+    for line in summary(findings):
+        console.print(Text(line), soft_wrap=True)
+
+
+def summary(findings: Sequence[Finding]) -> list[str]:
+    """Return what to do first, and what to know; one line each."""
+    first = verdict(findings)
+    lines = []
+    if first is not None:
+        lines += ["", f"broken: {first.link}: {inert(first.meaning)}", f"  {inert(first.remedy)}"]
+    for finding in findings:
+        if finding.state is State.WARNING:
+            lines += ["", f"warning: {finding.link}: {inert(finding.meaning)}", f"  {inert(finding.remedy)}"]
+    unseen = [finding.link for finding in findings if finding.state is State.UNKNOWN]
+    if unseen:
+        lines += ["", f"not looked at: {', '.join(unseen)}"]
+    return lines or ["", "Nothing is broken."]
