@@ -22,6 +22,9 @@ from app.errors import ClusterError, RefusedError
 
 BUDGET_SECONDS: Final = 1.0
 
+MAX_AWAITED: Final = 1_000
+"""Look-ups for which the snapshot's next change is waited for because their turn will not come; some 2 MB."""
+
 Outcome = Literal["found", "absent", "failed", "timed_out", "limited"]
 
 _read: Final = msgspec.json.Decoder(Annotated).decode
@@ -59,6 +62,7 @@ class LiveServiceAccounts:
         self._budget_seconds = budget_seconds
         self._turns = Turns(clock=clock)
         self._under_way: dict[Key, asyncio.Task[ServiceAccount | None]] = {}
+        self._awaited: dict[Key, asyncio.Event] = {}
 
     def __len__(self) -> int:
         """Return how many look-ups are under way."""
@@ -75,6 +79,12 @@ class LiveServiceAccounts:
             task = self._under_way[key] = asyncio.create_task(self._answer(namespace, name))
         return await asyncio.shield(task)
 
+    def arrived(self, namespace: str, name: str) -> None:
+        """Say that what is cached of the ServiceAccount has just changed."""
+        arrival = self._awaited.get((namespace, name))
+        if arrival is not None:
+            arrival.set()
+
     async def _answer(self, namespace: str, name: str) -> ServiceAccount | None:
         outcome: Outcome = "limited"
         is_allowed = False
@@ -84,6 +94,8 @@ class LiveServiceAccounts:
                     outcome = "failed"
                     found = await self._get(namespace, name)
                     outcome = "absent" if found is None else "found"
+                elif len(self._awaited) < MAX_AWAITED:
+                    await self._arrival(namespace, name)
         except TimeoutError:
             outcome = "timed_out" if is_allowed else "limited"
         except (ClusterError, *UNREADABLE):
@@ -94,6 +106,14 @@ class LiveServiceAccounts:
                 self._turns.give_back(namespace)
             del self._under_way[namespace, name]
         return found if outcome in {"absent", "found"} else self._cached(namespace, name)
+
+    async def _arrival(self, namespace: str, name: str) -> None:
+        """Wait until the snapshot brings what we may not ask for: what is new is some milliseconds away."""
+        arrival = self._awaited[namespace, name] = asyncio.Event()
+        try:
+            await arrival.wait()
+        finally:
+            del self._awaited[namespace, name]
 
     async def _get(self, namespace: str, name: str) -> ServiceAccount | None:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"

@@ -88,6 +88,7 @@ class ClusterServiceAccounts:
 
     def _changed(self, namespace: str, name: str, old: ServiceAccount | None, new: ServiceAccount | None) -> None:
         del old
+        self._live.arrived(namespace, name)
         now = self._clock()
         # In the first list everything is new to us. What is new to the cluster was noted by its creationTimestamp.
         if new is not None and not math.isinf(self._watched.age(now)):

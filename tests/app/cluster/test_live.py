@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from app.cluster.live import LiveServiceAccounts
+from app.cluster.live import MAX_AWAITED, LiveServiceAccounts
 from app.cluster.objects import ServiceAccount
 from app.errors import ClusterError, RefusedError
 from app.webhook.annotations import Vocabulary
@@ -122,7 +122,7 @@ async def test_answer_that_cannot_be_read_is_a_failure() -> None:
 async def test_namespace_that_asks_too_much_waits_or_gets_what_is_cached_and_others_go_on() -> None:
     api = cluster()
     api.answering.clear()
-    subject = live(api)
+    subject = live(api, budget_seconds=0.5)
 
     async def ask(namespace: str, name: str) -> ServiceAccount | None:
         return await subject.look(namespace, name)
@@ -130,12 +130,53 @@ async def test_namespace_that_asks_too_much_waits_or_gets_what_is_cached_and_oth
     noisy = [asyncio.create_task(ask("shop", f"sa-{number}")) for number in range(100)]
     neighbour = asyncio.create_task(ask("test", "api"))
     await eventually(lambda: len(api.requests) == 9)
-    assert sum(task.done() for task in noisy) == 72
-    assert await subject.look("shop", "api") == CACHED
     api.answering.set()
-    await asyncio.gather(*noisy, neighbour)
+    assert await neighbour is None
+    assert await asyncio.gather(*noisy) == [None] * 100
 
-    assert subject.outcomes == Counter(limited=73, absent=29)
+    assert subject.outcomes == Counter(limited=72, absent=29)
+    assert len(subject) == 0
+
+
+async def test_whose_turn_will_not_come_waits_until_the_snapshot_has_it() -> None:
+    snapshot: dict[tuple[str, str], ServiceAccount] = {}
+    api = FakeCluster()
+    api.answering.clear()
+    subject = LiveServiceAccounts(
+        api, keep=Vocabulary(), cached=lambda *key: snapshot.get(key), budget_seconds=10.0, clock=lambda: 1_000.0
+    )
+    before = [asyncio.create_task(subject.look("shop", f"sa-{number}")) for number in range(8 + 20)]
+    await eventually(lambda: len(api.requests) == 8)
+    waiting = [asyncio.create_task(subject.look("shop", "api")) for _ in range(5)]
+    await eventually(lambda: len(subject) == 29)
+    await asyncio.sleep(0)
+
+    subject.arrived("shop", "other")
+    snapshot["shop", "api"] = CACHED
+    subject.arrived("shop", "api")
+
+    assert await asyncio.gather(*waiting) == [CACHED] * 5
+    assert ("get", path("shop", "api")) not in api.requests
+    api.answering.set()
+    await asyncio.gather(*before)
+    assert len(subject) == 0
+
+
+async def test_more_than_may_wait_get_what_is_cached_at_once() -> None:
+    api = FakeCluster()
+    api.answering.clear()
+    subject = live(api)
+    before = [asyncio.create_task(subject.look("shop", f"sa-{number}")) for number in range(8 + 20 + MAX_AWAITED)]
+    await eventually(lambda: len(subject) == len(before))
+    await asyncio.sleep(0)
+
+    assert await subject.look("shop", "api") == CACHED
+    assert not any(task.done() for task in before)
+    for number in range(len(before)):
+        subject.arrived("shop", f"sa-{number}")
+    api.answering.set()
+    await asyncio.gather(*before)
+    assert len(subject) == 0
 
 
 async def test_who_waits_for_a_turn_in_vain_gets_what_is_cached_when_the_budget_ends() -> None:
