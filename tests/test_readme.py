@@ -283,3 +283,17 @@ def test_files_that_are_named_are_there() -> None:
 
     assert named
     assert [path for path in sorted(named) if not ROOT.joinpath(path).exists()] == []
+
+
+def test_every_script_is_explained() -> None:
+    scripts = {f"scripts/{path.name}" for path in ROOT.joinpath("scripts").iterdir() if path.is_file()}
+
+    assert {cells[0].strip("`") for cells in rows_of("| command | what it does |")} == scripts
+
+
+def test_every_variable_that_the_tests_want_is_named() -> None:
+    sources = (path.read_text() for path in ROOT.joinpath("tests").rglob("*.py"))
+    variables = {name for source in sources for name in re.findall(r"IRSA_TEST_[A-Z]+(?:_[A-Z]+)*", source)}
+
+    assert variables
+    assert [name for name in sorted(variables) if f"`{name}`" not in README] == []
