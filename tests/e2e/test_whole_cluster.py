@@ -330,7 +330,7 @@ def test_previous_commit_and_this_one_work_together(installed: Installed, tmp_pa
     previous = os.environ.get("IRSA_TEST_PREVIOUS_IMAGE")
     archive = subprocess.run(
         ["git", "archive", "HEAD~1", "manifests/chart"],  # noqa: S607 - from PATH
-        cwd=CHART,
+        cwd=CHART.parents[1],
         capture_output=True,
         check=False,
     )
