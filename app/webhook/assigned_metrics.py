@@ -28,7 +28,7 @@ class AssignedMetrics(Collector):
         yield entries
         problems = GaugeMetricFamily(
             "irsa_webhook_assignment_problems",
-            "Things to mend there, which the log names; where all of it cannot be read, what was before is in force.",
+            "Bad entries among them, which the log names; where nothing can be read, the last good ones are in force.",
             labels=["source"],
         )
         for source, texts in assigned.problems.items():
