@@ -6,5 +6,5 @@ Reading order: objects and snapshot -> source, then one of the two sources of Se
 - the Kubernetes API: service_accounts, which adds live look-ups (live) to what is watched.
 
 The Kubernetes API, for every kind of object: api says what we need of it; kinds, events, backoff (pure) -> pages, watch
-are the reading; configuration and connection, the only imports of ``kubernetes``, then client are the way there.
+are the reading; library (the only import of ``kubernetes``), configuration, connection, client are the way there.
 """

@@ -19,6 +19,9 @@ from app.errors import ClusterError, ExpiredError, PageTooLargeError, RefusedErr
 METADATA_ONLY: Final = "application/json;as={kind};g=meta.k8s.io;v=v1"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches"""
 
+JSON_OR_KEYS: Final = f"{JSON},application/jwk-set+json"
+"""What is at ``/openid/v1/jwks`` is served as its own media type (RFC 7517, section 8.5.1) and no other."""
+
 CONNECT_SECONDS: Final = 10.0
 REQUEST_SECONDS: Final = 60.0
 """For one page, or one write with all the webhooks that look at it, connecting included. kube-apiserver gives up after
@@ -94,7 +97,7 @@ class KubernetesApi:
 
     async def get(self, path: str, *, metadata_only: bool = False, timeout_seconds: float = ANSWER_SECONDS) -> bytes:
         """Return one object; see `ReadingApi`."""
-        accept = _accept("PartialObjectMetadata", metadata_only=metadata_only)
+        accept = _accept("PartialObjectMetadata", metadata_only=True) if metadata_only else JSON_OR_KEYS
         within = aiohttp.ClientTimeout(total=timeout_seconds)
         response = await self._connection.request("get", path, [], accept=accept, within=within)
         with left(response):

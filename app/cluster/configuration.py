@@ -1,21 +1,14 @@
-"""How to reach the Kubernetes API: a kubeconfig, or what a pod is given. It and ``connection`` import ``kubernetes``.
-
-Configuration comes through the lazy attributes of ``kubernetes.aio.client``, its public door (``connection`` says why).
-"""
+"""How to reach the Kubernetes API: a kubeconfig, or what a pod is given."""
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
-
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import ConfigException
-from kubernetes.aio.config.incluster_config import InClusterConfigLoader
-from kubernetes.aio.config.kube_config import KubeConfigLoader
 
 from app.cluster.events import MESSAGE_CHARACTERS
 from app.cluster.kubeconfig import merged
+from app.cluster.library import ConfigException, Configuration, InClusterLoader, KubeconfigLoader
 from app.errors import ConfigurationError
 from app.text import shown
 
@@ -24,17 +17,13 @@ MOUNTED: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 Load = Callable[[], Awaitable[Configuration]]
 
-# kubernetes says that it is typed, and half of it is.
-_InCluster: Final[Any] = InClusterConfigLoader
-_FromKubeconfig: Final[Any] = KubeConfigLoader
-
 
 def in_cluster(environ: Mapping[str, str] = os.environ, *, mounted: Path = MOUNTED) -> Load:
     """Return what loads the configuration of a pod: the API's address from *environ*, CA and token from *mounted*."""
 
     async def load() -> Configuration:
         configuration = Configuration()
-        loader: Any = _InCluster(str(mounted / "token"), str(mounted / "ca.crt"), environ=environ)
+        loader = InClusterLoader(str(mounted / "token"), str(mounted / "ca.crt"), environ=environ)
         try:
             # The loader leaves a hook that reads the token anew every minute: the kubelet replaces it.
             loader.load_and_set(configuration)
@@ -93,7 +82,7 @@ def from_kubeconfig(*files: Path) -> Load:
         try:
             # Keys that stand in the file go to temporary files with mode 0600 until we exit, because Python's TLS takes
             # them from files only.
-            loader: Any = _FromKubeconfig(content, config_base_path=folder)
+            loader = KubeconfigLoader(content, config_base_path=folder)
             await loader.load_and_set(configuration)
         except ConfigException as error:
             # It names sections and entries of the file, never a value.

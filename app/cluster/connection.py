@@ -1,9 +1,4 @@
-"""Requests to the Kubernetes API and how they fail. With ``configuration``, the only import of ``kubernetes``.
-
-We use its `ApiClient`, never a class such as ``CoreV1Api``: that one loads 250 modules of models, 0.8 s and 25 MB, and
-we decode the answers ourselves. On top of aiohttp (0.2 s, 8 MB) it costs 0.15 s and 10 MB, which is what ``import
-kubernetes`` itself drags in (requests, oauthlib, the synchronous half); there is no door past that.
-"""
+"""Requests to the Kubernetes API, and how they fail."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,11 +9,10 @@ from typing import Any, Final, NoReturn
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
-from kubernetes.aio.client import ApiClient
-from kubernetes.aio.config import ConfigException
 
 from app.cluster.configuration import Load
 from app.cluster.events import MESSAGE_CHARACTERS
+from app.cluster.library import ConfigException, LibraryClient
 from app.cluster.paths import words
 from app.cluster.statuses import retry_after_seconds, status
 from app.errors import ClusterError, ConfigurationError, ExpiredError, RefusedError
@@ -34,9 +28,6 @@ _FAILURES: Final = (aiohttp.ClientError, HttpProcessingError, ConfigException, O
 
 _METHODS: Final = {"create": "POST", "patch": "PATCH", "delete": "DELETE"}
 """Of the API's verbs those that are no GET."""
-
-# kubernetes says that it is typed, and half of it is.
-_Client: Final[Any] = ApiClient
 
 Query = list[tuple[str, str]]
 
@@ -60,7 +51,7 @@ class Connection:
         """
         configuration = await self._load()
         try:
-            client = _Client(configuration)
+            client = LibraryClient(configuration)
         except (OSError, ValueError) as error:  # what Python's TLS says of a file
             said = shown(str(error), MESSAGE_CHARACTERS)
             raise ConfigurationError(f"expected CA and client certificate as PEM files that fit, got {said}") from error
