@@ -15,10 +15,11 @@ from app.cluster.client import KubernetesApi
 from app.cluster.objects import ServiceAccount, service_account
 from app.cluster.paths import is_name
 from app.cluster.snapshot import Snapshot
-from app.doctor import cluster as clusters_pure
-from app.doctor import clusters, installation
-from app.doctor import install as installs
+from app.doctor import read_cluster, read_install
+from app.doctor.cluster import findings as cluster_findings
 from app.doctor.findings import Finding, State, as_object, verdict
+from app.doctor.install import findings as install_findings
+from app.doctor.probe import DRY_RUN
 from app.doctor.reading import Api
 from app.errors import ConfigurationError
 from app.policy import policy
@@ -42,7 +43,7 @@ def install(
 ) -> int:
     """See whether pods get their roles: create one as a dry run, and look at each link between it and the webhook.
 
-    Nothing is made or changed. The exit status is 1 where a link is broken.
+    Nothing is made or changed. The exit status is 1 where a link is broken, or no dry run could be made.
 
     Args:
         namespace: Where the chart is installed.
@@ -79,17 +80,18 @@ def cluster(
 async def _installation(settings: ReadingSettings, namespace: str, wanted: tuple[str, str] | None) -> Sequence[Finding]:
     async with reading.cluster(settings) as api:
         await _answers(api)
-        return await examine_installation(api, settings, namespace=namespace, wanted=wanted)
+        now = datetime.now(UTC)
+        return await examine_installation(api, settings, namespace=namespace, now=now, wanted=wanted)
 
 
 async def _cluster(settings: ReadingSettings, namespace: str) -> Sequence[Finding]:
     async with reading.cluster(settings) as api:
         await _answers(api)
-        return clusters_pure.findings(await clusters.read(api, namespace=namespace, now=datetime.now(UTC)))
+        return cluster_findings(await read_cluster.read(api, namespace=namespace, now=datetime.now(UTC)))
 
 
 async def examine_installation(
-    api: Api, settings: ReadingSettings, *, namespace: str, wanted: tuple[str, str] | None = None
+    api: Api, settings: ReadingSettings, *, namespace: str, now: datetime, wanted: tuple[str, str] | None = None
 ) -> Sequence[Finding]:
     """Return how each link of the installation in *namespace* is."""
     rules = policy(settings)
@@ -100,10 +102,10 @@ async def examine_installation(
         accounts.put(account_namespace, name, service_account(annotations, keep=rules.vocabulary))
         return known.identified(account_namespace, name).identity
 
-    found = await installation.read(
-        api, namespace=namespace, now=datetime.now(UTC), vocabulary=rules.vocabulary, identify=identify, wanted=wanted
+    found = await read_install.read(
+        api, namespace=namespace, now=now, vocabulary=rules.vocabulary, identify=identify, wanted=wanted
     )
-    return installs.findings(found)
+    return install_findings(found)
 
 
 async def _answers(api: KubernetesApi) -> None:
@@ -129,7 +131,8 @@ def _told(findings: Sequence[Finding], *, as_json: bool) -> int:
         print(json_text(map(as_object, findings)), end="")
     else:
         show(findings, sys.stdout)
-    return 1 if verdict(findings) else 0
+    is_unproven = any(one.link == DRY_RUN and one.state is State.UNKNOWN for one in findings)
+    return 1 if verdict(findings) or is_unproven else 0
 
 
 def show(findings: Sequence[Finding], stream: IO[str]) -> None:

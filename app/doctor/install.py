@@ -19,6 +19,6 @@ def findings(found: Installation) -> list[Finding]:
     if not found.has_url():
         chain += [backend.service(found), backend.pods(found), backend.endpoints(found)]
         chain.append(backend.network(found, is_reached=asked.state is State.OK))
-    if found.hooks():
+    if found.configuration is not None:
         chain += [asked, probe.dry_run(found)]
     return [*chain, controller.controller(found), controller.authority(found), controller.versions(found)]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.access.observed import Origin, requests_of
+from app.doctor.counts import Counts
 from app.doctor.findings import Finding, broken, ok, unknown, warning
 from app.doctor.record import REQUIRE, WEBHOOK, Installation, Probe, Target, Unread
 from app.text import shown
@@ -84,7 +85,7 @@ def dry_run(found: Installation) -> Finding:
     role = injected_role(probe)
     if probe.refusal and not was_asked(probe) and "failed calling webhook" not in probe.refusal:
         return unknown(DRY_RUN, Unread(f"refused {whose}: {_said(probe.refusal)}", probe.is_forbidden))
-    if not was_asked(probe):
+    if not was_asked(probe) and not (role is None and _was_counted(found)):
         if role is not None:
             return broken(
                 DRY_RUN,
@@ -96,9 +97,15 @@ def dry_run(found: Installation) -> Finding:
             DRY_RUN,
             f"nothing was injected {whose}, and the webhook did not answer",
             meaning="pods get no role, and nobody is told",
-            remedy="mend the first broken link above",
+            remedy="mend the first broken link above; where there is none, see whether kubectl logs -n "
+            f"{found.namespace} deployment/{WEBHOOK} has pod_reviewed",
         )
     return _asked(found, probe, role, whose)
+
+
+def _was_counted(found: Installation) -> bool:
+    """Return whether the API server counted an answer: one that knows our annotations by other names has no warning."""
+    return isinstance(found.counts, Counts) and found.counts.answered > 0
 
 
 def _asked(found: Installation, probe: Probe, role: str | None, whose: str) -> Finding:

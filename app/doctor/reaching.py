@@ -30,7 +30,7 @@ NOBODY_LISTENS: Final = (
 )
 NO_TRUST: Final = (
     "caBundle is not of the CA that signed what the webhook serves",
-    "kubectl logs -n {namespace} deployment/irsa-controller; it writes both",
+    "kubectl logs -n {namespace} deployment/irsa-controller; it writes both, or cert-manager or you do",
 )
 
 MEANINGS: Final = (
@@ -78,7 +78,8 @@ def reached(found: Installation) -> Finding:
         if counts.answered:
             return ok(REACHED, "the API server counted an answer")
     if found.proxied == "":
-        return ok(REACHED, f"the API server gets through to Service {WEBHOOK}; whether it believes its certificate?")
+        why = f"the API server gets through to Service {WEBHOOK}; whether it believes the certificate shows nowhere"
+        return unknown(REACHED, Unread(why))
     unread = next((one for one in (found.proxied, counts) if isinstance(one, Unread)), None)
     why = "the hooks ignore failures, and no other witness was there"
     return unknown(REACHED, Unread(f"{why}: {unread.why}", unread.is_forbidden) if unread else Unread(why))
@@ -97,4 +98,4 @@ def _broken(said: str, found: Installation) -> Finding:
 def _failure(probe: Probe) -> str:
     """Return why the call for *probe* failed, empty where nobody says that it did."""
     match = FAILED.search(probe.refusal)
-    return match[1].strip('"') if match else ""
+    return match[1] if match else ""

@@ -84,22 +84,26 @@ class Targets:
 
     async def strict(self) -> Target | None:
         """Return any target of a namespace whose pods the Fail hook is asked about, None where there is none."""
-        namespaces = await self._reader.several(NAMESPACES, label_selector=REQUIRED)
-        for namespace in () if isinstance(namespaces, Unread) else namespaces:
-            name = namespace["metadata"]["name"]
+        for name, labels in (await self._namespaces(label_selector=REQUIRED) or {}).items():
             accounts = await self._reader.several(f"{NAMESPACES}/{name}/serviceaccounts")
-            labels = {name: _labels(namespace)}
             for account in () if isinstance(accounts, Unread) else accounts:
-                target = self._target(labels, account)
+                target = self._target({name: labels}, account)
                 if asked(self._hooks, target) == REQUIRE:
                     return target
         return None
 
     async def _all(self) -> AsyncIterator[Target]:
-        namespaces = await self._reader.several(NAMESPACES)
-        labels = {} if isinstance(namespaces, Unread) else {one["metadata"]["name"]: _labels(one) for one in namespaces}
+        namespaces = await self._namespaces()
         async for account in every(self._reader.api, Collection(path=SERVICE_ACCOUNTS, metadata_only=True)):
-            yield self._target(labels, account)
+            if namespaces is None or account["metadata"]["namespace"] in namespaces:
+                yield self._target(namespaces or {}, account)
+
+    async def _namespaces(self, *, label_selector: str = "") -> Labels | None:
+        """Return the labels of the namespaces that pods can be made in; None where we may not see them."""
+        found = await self._reader.several(NAMESPACES, label_selector=label_selector)
+        if isinstance(found, Unread):
+            return None
+        return {one["metadata"]["name"]: _labels(one) for one in found if not one["metadata"].get("deletionTimestamp")}
 
     async def _labels_of(self, namespace: str) -> Mapping[str, str]:
         found = await self._reader.one(f"{NAMESPACES}/{namespace}")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.doctor.cluster import ASKED_SECONDS, AUDIENCE, Cluster, Token
-from app.doctor.installation import CONFIGURATIONS
+from app.doctor.read_install import CONFIGURATIONS
 from app.doctor.reading import Api, Reader, unread
 from app.doctor.record import Unread, dig
 from app.errors import ClusterError, RefusedError
