@@ -30,7 +30,8 @@ class ApiProxy:
     _session: aiohttp.ClientSession = field(init=False)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
     _is_up: bool = True
-    _under_way: set[asyncio.Transport] = field(default_factory=set)
+    _watching: set[asyncio.Transport] = field(default_factory=set)
+    _reading: set[asyncio.Transport] = field(default_factory=set)
 
     def hold(self) -> None:
         """Hold back everything that watches say from now on; all else goes through."""
@@ -40,9 +41,17 @@ class ApiProxy:
         """Let it come, and what was held back."""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
-    def cut(self, *, is_up: bool = True) -> None:
-        """Cut all connections; without *is_up* those too that come until it is cut again."""
-        self._loop.call_soon_threadsafe(self._cut, is_up)
+    def cut_watches(self) -> None:
+        """Cut the watches that are under way."""
+        self._loop.call_soon_threadsafe(self._cut)
+
+    def stop(self) -> None:
+        """Cut everything, and what comes until the start."""
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def start(self) -> None:
+        """Let through again what is asked."""
+        self._is_up = True
 
     def kubeconfig(self, file: Path) -> Path:
         """Write a kubeconfig for whoever is to go through here."""
@@ -79,20 +88,21 @@ class ApiProxy:
             try:
                 yield self
             finally:
-                self._cut(False)
+                self._stop()
                 await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport
         assert isinstance(transport, asyncio.Transport)
-        self._under_way.add(transport)
+        under_way = self._watching if "watch" in request.query else self._reading
+        under_way.add(transport)
         try:
             if self._is_up:
                 return await self._passed_on(request)
         except aiohttp.ClientError:
             pass  # the API server is away, and so are we
         finally:
-            self._under_way.discard(transport)
+            under_way.discard(transport)
         transport.abort()
         return web.Response(status=502)
 
@@ -112,7 +122,12 @@ class ApiProxy:
             await ours.write_eof()
             return ours
 
-    def _cut(self, is_up: bool) -> None:
-        self._is_up = is_up
-        for transport in self._under_way:
+    def _cut(self) -> None:
+        for transport in self._watching:
+            transport.abort()
+
+    def _stop(self) -> None:
+        self._is_up = False
+        self._cut()
+        for transport in self._reading:
             transport.abort()

@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import http.client
+import secrets
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -105,10 +106,10 @@ def ready_replica(
 def hooks(released: Release, url: str, ca_bundle: str, *, probe: str) -> Iterator[None]:
     """Have the chart's hooks ask at *url*, once pods of the namespace *probe* are seen to be patched."""
     api = Api.of(released.kubectl.kubeconfig)
-    path = f"/api/v1/namespaces/{probe}"
+    path, name = f"/api/v1/namespaces/{probe}", f"probe-{secrets.token_hex(4)}"
     with closing(api.connection()) as connection:
-        api.send(connection, "POST", f"{path}/serviceaccounts", service_account("probe"))
-        body = pod("probe", service_account="probe")
+        api.send(connection, "POST", f"{path}/serviceaccounts", service_account(name))
+        body = pod(name, service_account=name)
 
         def is_asked() -> bool:
             answer = api.ask(connection, "POST", f"{path}/pods?dryRun=All", body)
