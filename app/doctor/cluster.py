@@ -6,14 +6,15 @@ server says of itself.
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from app.doctor import injectors
 from app.doctor.findings import Finding, broken, ok, unknown, warning
-from app.doctor.record import WEBHOOK, Document, Read, Several, Unread, dig, known, listed
+from app.doctor.record import Read, Several, Unread, dig, known, listed
 from app.text import shown
 
 VERSION: Final = "version"
@@ -22,7 +23,6 @@ PLUGIN: Final = "admission plugins"
 TOKENS: Final = "tokens"
 ISSUER: Final = "issuer"
 KEYS: Final = "signing keys"
-OTHERS: Final = "other injectors"
 RIGHTS: Final = "rights to install"
 
 OLDEST: Final = (1, 30)
@@ -38,14 +38,6 @@ ASKED_SECONDS: Final = 86_400
 """For so long the webhook's tokens are good by default."""
 
 INTERNAL: Final = (".svc", ".cluster.local", ".local", ".internal", ".localhost")
-
-INJECTORS: Final = {
-    "amazon-eks-pod-identity-webhook": "AWS's own webhook",
-    "pod-identity-webhook": "AWS's own webhook",
-    "kube2iam": "kube2iam",
-    "kiam": "kiam",
-}
-"""Words in names and images of those who do the same, and who they are."""
 
 _MINOR: Final = re.compile(r"\d+")
 
@@ -105,7 +97,7 @@ def findings(found: Cluster) -> list[Finding]:
         _tokens(found.token),
         _issuer(found.discovery),
         _keys(found.keys),
-        _others(found),
+        injectors.others(found.configurations, found.daemon_sets, found.deployments),
         _rights(found.refused),
     ]
 
@@ -175,16 +167,15 @@ def _tokens(token: Token | Unread | None) -> Finding:
             meaning="STS does not believe it",
             remedy="see which admission plugin or webhook changes TokenRequests",
         )
-    asked = timedelta(seconds=ASKED_SECONDS)
     lasts = round((token.expires - token.asked).total_seconds())
     if lasts < ASKED_SECONDS - 60:
         return warning(
             TOKENS,
-            f"a token for {AUDIENCE} lasts {timedelta(seconds=lasts)}, {asked} was asked for",
+            f"a token for {AUDIENCE} is good for {lasts} s, not for the {ASKED_SECONDS} that were asked for",
             meaning="--service-account-max-token-expiration shortens it; the kubelet renews it in time all the same",
             remedy=f"set --token-expiration {lasts // 60 * 60}, so that pods say what they get",
         )
-    return ok(TOKENS, f"for {AUDIENCE}, good for {asked}")
+    return ok(TOKENS, f"for {AUDIENCE}, good for {ASKED_SECONDS} s")
 
 
 def _issuer(read: Read) -> Finding:
@@ -239,49 +230,6 @@ def _keys(read: Read) -> Finding:
             remedy="set kube-apiserver's --service-account-key-file",
         )
     return ok(KEYS, f"{len(keys)}: {shown(listed([str(key.get('alg') or key.get('kty')) for key in keys]))}")
-
-
-def _others(found: Cluster) -> Finding:
-    unread = [one for one in (found.configurations, found.daemon_sets, found.deployments) if isinstance(one, Unread)]
-    others = list(dict.fromkeys(_injectors(found)))
-    if others:
-        return warning(
-            OTHERS,
-            shown(listed(others), 300),
-            meaning="two give pods of one cluster their roles: AWS's webhook reads the same annotations as ours, and"
-            " kube2iam and kiam answer pods that have no role of ours",
-            remedy="move one namespace after the other, see that `irsa access` shows no legacy annotation, then remove"
-            " the other one",
-        )
-    return unknown(OTHERS, unread[0]) if unread else ok(OTHERS, "none")
-
-
-def _injectors(found: Cluster) -> Iterator[str]:
-    kinds = (
-        ("MutatingWebhookConfiguration", found.configurations),
-        ("DaemonSet", found.daemon_sets),
-        ("Deployment", found.deployments),
-    )
-    for kind, several in kinds:
-        for document in () if isinstance(several, Unread) else several:
-            who = _injector(document)
-            if who:
-                namespace, name = document["metadata"].get("namespace"), document["metadata"]["name"]
-                yield f"{kind} {f'{namespace}/' if namespace else ''}{name} ({who})"
-
-
-def _injector(document: Document) -> str | None:
-    name = document["metadata"]["name"]
-    if name == WEBHOOK:
-        return None
-    containers = dig(document, "spec", "template", "spec", "containers") or ()
-    images = [str(container.get("image") or "").rpartition("/")[2] for container in containers]
-    words = [word.partition(":")[0].partition("@")[0] for word in (name, *images)]
-    return next((who for mark, who in INJECTORS.items() if any(_is_of(word, mark) for word in words)), None)
-
-
-def _is_of(word: str, mark: str) -> bool:
-    return word == mark or word.startswith(f"{mark}-") or word.endswith(f"-{mark}")
 
 
 def _rights(refused: tuple[str, ...] | Unread) -> Finding:

@@ -50,7 +50,7 @@ def test_cluster_that_lacks_nothing_is_said_to_be_good() -> None:
         ("version", "ok", "Kubernetes 1.36"),
         ("admission", "ok", "mutatingwebhookconfigurations, validatingadmissionpolicies, matchConditions"),
         ("admission plugins", "ok", "MutatingAdmissionWebhook"),
-        ("tokens", "ok", "for sts.amazonaws.com, good for 1 day, 0:00:00"),
+        ("tokens", "ok", "for sts.amazonaws.com, good for 86400 s"),
         ("issuer", "ok", '"https://oidc.example.com/a"; whether AWS can fetch its documents is not looked at here'),
         ("signing keys", "ok", '2: "RS256, EC"'),
         ("other injectors", "ok", "none"),
@@ -132,7 +132,7 @@ def test_tokens_that_the_api_server_shortens_are_known_of() -> None:
     (found,) = (one for one in findings(replace(GOOD, token=short)) if one.state is not State.OK)
 
     assert (found.link, found.state) == ("tokens", State.WARNING)
-    assert found.seen == "a token for sts.amazonaws.com lasts 1:00:00, 1 day, 0:00:00 was asked for"
+    assert found.seen == "a token for sts.amazonaws.com is good for 3600 s, not for the 86400 that were asked for"
     assert found.remedy == "set --token-expiration 3600, so that pods say what they get"
 
 
