@@ -305,3 +305,42 @@ def test_namespace_that_is_being_deleted_is_no_place_to_try() -> None:
     examined(cluster)
 
     assert cluster.targets == [("default", "app")] * 2
+
+
+def test_secret_that_the_pods_mount_is_looked_at() -> None:
+    cluster = installed()
+    deployment = chart("Deployment", "irsa-webhook")
+    (volume,) = (one for one in deployment["spec"]["template"]["spec"]["volumes"] if one["name"] == "tls")
+    volume["secret"]["secretName"] = "given"
+    cluster.put(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/irsa-webhook", deployment)
+
+    assert examined(cluster)["serving certificate"].seen == f"no Secret given in namespace {NAMESPACE}"
+    volume["secret"]["secretName"] = "../configmaps/other"
+    cluster.put(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/irsa-webhook", deployment)
+    assert examined(cluster)["serving certificate"].state is State.OK, "a name that none can have is no path"
+
+
+def test_namespaces_that_may_not_be_seen_have_the_label_that_all_have() -> None:
+    cluster = installed()
+    cluster.failures["list", "/api/v1/namespaces"] = refused("list", "/api/v1/namespaces", 403, "Forbidden")
+
+    found = examined(cluster)
+
+    assert cluster.targets == [("shop", "app")]
+    assert found["selectors"].seen == 'inject.webhook.irsa is for namespace "shop"'
+
+
+def test_container_has_a_name_that_the_annotations_let_have_something() -> None:
+    cluster = installed()
+    put_service_account(cluster, "app", role_arn=ROLE_ARN, include_containers="web,api", skip_containers="api")
+    names: list[str] = []
+
+    def admitted(_path: str, document: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        names.extend(container["name"] for container in document["spec"]["containers"])
+        return document, ()
+
+    cluster.admission = admitted
+
+    examined(cluster, wanted=("shop", "app"))
+
+    assert names == ["web"]
