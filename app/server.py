@@ -21,6 +21,13 @@ from app.text import shown
 DESCRIPTORS: Final = 4 * MAX_CONNECTIONS
 """How many files we want to be able to open: two ports, and what else a role holds."""
 
+RECEIVE_BYTES: Final = 32 * 1024
+"""Of a connection that the kernel holds for us (it doubles that, for its own bookkeeping). A review has 7 kB.
+
+What one read finds there is copied by uvloop's TLS, OpenSSL and uvicorn each, and the first two keep the room: 100
+bodies at once cost 1 MB each beside what is held of them, and cost 0.3 MB with this (measured).
+"""
+
 log = structlog.get_logger()
 
 
@@ -118,6 +125,7 @@ def _bound(host: str, port: Port) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     try:
         listener.bind((host, port.number))
         if port.certificate is None or port.certificate.context is not None:
