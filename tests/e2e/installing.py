@@ -21,6 +21,9 @@ BOUND_SECONDS: Final = 120
 NO_PODS: Final[Mapping[str, Any]] = {"webhook": {"replicas": 0}, "controller": {"replicas": 0}}
 """It is the objects that are tested; no kubelet shall look for an image."""
 
+PAUSE_SECONDS: Final = 0.02
+"""Between two looks."""
+
 HOOKS: Final = "mutatingwebhookconfiguration"
 NAME: Final = "irsa-webhook"
 
@@ -70,6 +73,7 @@ def eventually(state: Callable[[], bool], *, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not state():
         assert time.monotonic() < end, f"expected {state.__name__} within {seconds} s"
+        time.sleep(PAUSE_SECONDS)
 
 
 @contextmanager

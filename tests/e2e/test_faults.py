@@ -170,6 +170,7 @@ def test_replica_killed_in_the_middle_of_creations_leaves_none_unpatched_or_refu
 
         made = cluster.api.at_once(range(2_000), create, threads=AT_ONCE)
         strict, lenient = made[1::2], made[::2]
+        assert '"event":"pod_reviewed"' in first.process.log
         with closing(cluster.api.connection()) as connection:
             last = create(connection, 1)
 
