@@ -75,8 +75,11 @@ class ClusterServiceAccounts:
         return await self._live.look(namespace, name)
 
     def is_recent(self, namespace: str, name: str) -> bool:
-        """Return whether the ServiceAccount was created, or its annotations changed, within the last minute."""
-        return self._recent.has(namespace, name, self._clock())
+        """Return whether the ServiceAccount was created, or its annotations changed, within the last minute.
+
+        While no watch is under way that is unknown, and may be so of each.
+        """
+        return not self._watched.is_following or self._recent.has(namespace, name, self._clock())
 
     def age(self, now: float) -> float:
         """Return the seconds since the API last told us that the snapshot is current; see `Watched.age`."""

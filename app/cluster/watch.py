@@ -46,6 +46,10 @@ class Watched(Generic[T]):
 
     *changed* is called for each object that is kept differently now, after the snapshot has it: for events, and for
     what a list finds, the first one included.
+
+    Attributes:
+        is_following: whether a watch is under way. Without one nobody tells us what happens, which may go on for
+            30 seconds of backoff when the API is back.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Watched(Generic[T]):
         self._clock = clock
         self._sleep = sleep
         self._random = random
+        self.is_following = False
         self._snapshot: Snapshot[T] = Snapshot()
         self._resource_version = ""  # empty: the next thing to do is a list
         self._heard = self._confirmed = float("-inf")
@@ -164,18 +169,25 @@ class Watched(Generic[T]):
         watch = self._api.watch(self._kind.collection, self._resource_version, timeout_seconds=seconds)
         async with watch as lines:
             self._heard = self._clock()
-            async for line in lines:
-                outcome = apply(self._snapshot, line, kind=self._kind)
-                if isinstance(outcome, Relist):
-                    raise ExpiredError(outcome.reason)
-                self._resource_version = outcome.resource_version
-                self._heard = self._confirmed = self._clock()
-                if outcome.change is not None:
-                    self._tell(outcome.change)
-                events += 1
-                if events % EVENTS_A_TURN == 0:
-                    await asyncio.sleep(0)
+            self.is_following = True
+            try:
+                async for line in lines:
+                    self._apply(line)
+                    events += 1
+                    if events % EVENTS_A_TURN == 0:
+                        await asyncio.sleep(0)
+            finally:
+                self.is_following = False
         return events
+
+    def _apply(self, line: bytes) -> None:
+        outcome = apply(self._snapshot, line, kind=self._kind)
+        if isinstance(outcome, Relist):
+            raise ExpiredError(outcome.reason)
+        self._resource_version = outcome.resource_version
+        self._heard = self._confirmed = self._clock()
+        if outcome.change is not None:
+            self._tell(outcome.change)
 
     def _tell(self, change: tuple[str, str, T | None, T | None]) -> None:
         if self._changed is not None:

@@ -9,6 +9,7 @@ import pytest
 from app.cluster.objects import ServiceAccount
 from app.cluster.service_accounts import ClusterServiceAccounts
 from app.cluster.source import ServiceAccountSource
+from app.errors import ClusterError
 from app.webhook.annotations import Vocabulary
 from tests.app.cluster.eventually import eventually
 from tests.app.cluster.fake_cluster import FakeCluster
@@ -79,9 +80,9 @@ async def test_what_was_created_within_the_last_minute_is_recent_in_the_first_li
     async with running(subject.run()):
         await eventually(lambda: cluster.watching == 1)
 
-    assert recent(subject, "old", "new", "bare", "none") == ["new", "bare"]
-    clock.now += 60
-    assert recent(subject, "old", "new", "bare", "none") == []
+        assert recent(subject, "old", "new", "bare", "none") == ["new", "bare"]
+        clock.now += 60
+        assert recent(subject, "old", "new", "bare", "none") == []
 
 
 async def test_what_is_added_or_changed_later_is_recent_and_what_is_touched_is_not() -> None:
@@ -103,9 +104,9 @@ async def test_what_is_added_or_changed_later_is_recent_and_what_is_touched_is_n
         cluster.remove(path("deleted"))
         await eventually(lambda: subject.get("shop", "deleted") is None)
 
-    assert recent(subject, "added", "changed", "touched", "deleted", "same") == ["added", "changed"]
-    clock.now += 60
-    assert recent(subject, "added", "changed") == []
+        assert recent(subject, "added", "changed", "touched", "deleted", "same") == ["added", "changed"]
+        clock.now += 60
+        assert recent(subject, "added", "changed") == []
 
 
 async def test_what_a_later_list_finds_changed_is_recent() -> None:
@@ -123,7 +124,41 @@ async def test_what_a_later_list_finds_changed_is_recent() -> None:
         await eventually(lambda: ("list", "/api/v1/serviceaccounts") in cluster.requests[2:])
         await eventually(lambda: cluster.watching == 1)
 
-    assert recent(subject, "changed", "same") == ["changed"]
+        assert recent(subject, "changed", "same") == ["changed"]
+
+
+async def test_each_may_be_recent_while_no_watch_is_under_way() -> None:
+    cluster = FakeCluster()
+    cluster.put(path("api"), account("one"))
+    subject = source(cluster)
+    assert recent(subject, "api") == ["api"]
+
+    async with running(subject.run()):
+        await eventually(lambda: recent(subject, "api") == [])
+        cluster.failures["watch", "*"] = ClusterError("expected an answer, got none")
+        cluster.end_watches()
+        await eventually(lambda: recent(subject, "api") == ["api"])
+        del cluster.failures["watch", "*"]
+        await eventually(lambda: recent(subject, "api") == [])
+
+
+async def test_clock_that_jumps_changes_neither_age_nor_what_is_recent() -> None:
+    cluster = FakeCluster()
+    cluster.put(path("api"), account("one"))
+    wall, clock = ManualClock(), ManualClock()
+    subject = ClusterServiceAccounts(
+        cluster, keep=Vocabulary(), clock=clock, wall_clock=lambda: NOW.timestamp() + wall.now, sleep=asyncio.sleep
+    )
+
+    async with running(subject.run()):
+        await eventually(lambda: cluster.watching == 1)
+        for number, day in enumerate((86_400, -86_400)):
+            wall.now += day
+            cluster.put(path(f"new-{number}"), account("two"))
+            await eventually(lambda number=number: subject.get("shop", f"new-{number}") is not None)  # type: ignore[misc] # a lambda's default
+
+        assert subject.age(clock.now) == 0
+        assert recent(subject, "api", "new-0", "new-1") == ["new-0", "new-1"]
 
 
 def recent(subject: ServiceAccountSource, *names: str) -> list[str]:
