@@ -121,7 +121,8 @@ def template(installed: Installed, **spec: Any) -> dict[str, Any]:
     made = copy.deepcopy(examples.read().deployment["spec"]["template"])
     container = made["spec"]["containers"][0]
     container |= {"image": installed.image, "command": [PYTHON, *container["command"][1:]]}
-    made["spec"] |= spec
+    # Python is process 1 of the container and so deaf to SIGTERM; nobody wants to wait for that.
+    made["spec"] |= {"terminationGracePeriodSeconds": 1} | spec
     return made  # type: ignore[no-any-return] # YAML
 
 
