@@ -32,11 +32,13 @@ RUN: Final[Object] = {"exec": {"command": ["a"]}}
 NAME: Final[Object] = {"name": "a"}
 KEY: Final[Object] = {"name": "a", "key": "a"}
 REQUIREMENT: Final[Object] = {"key": "a", "operator": "In", "values": ["b"]}
+SIGNER: Final = "example.com/a"
 ISCSI: Final = "iqn.2026-01.example:a"
 
 COMPANY: Final[Mapping[str, Object]] = {
     "AppArmorProfile": {"type": "Localhost", "localhostProfile": "a"},
     "AzureDiskVolumeSource": {"diskName": "a", "diskURI": "https://a.blob.core.windows.net/a/a.vhd"},
+    "ClusterTrustBundleProjection": {"path": "a", "signerName": SIGNER},
     "ConfigMapEnvSource": NAME,
     "ConfigMapKeySelector": KEY,
     "ConfigMapProjection": NAME,
@@ -61,8 +63,10 @@ COMPANY: Final[Mapping[str, Object]] = {
     "NodeSelectorRequirement": REQUIREMENT,
     "PersistentVolumeClaimSpec": CLAIM,
     "PodAffinityTerm": TERM,
+    "PodCertificateProjection": {"signerName": SIGNER, "keyType": "ED25519", "credentialBundlePath": "a"},
     "PodDNSConfigOption": NAME,
     "PodResourceClaim": {"name": "a", "resourceClaimName": "a"},
+    "PodSchedulingGroup": {"podGroupName": "a"},
     "Probe": RUN,
     "ResourceFieldSelector": {"resource": "limits.cpu", "containerName": "app"},
     "ScaleIOVolumeSource": {"gateway": "a", "system": "a", "secretRef": NAME, "volumeName": "a"},
@@ -83,6 +87,7 @@ COMPANY: Final[Mapping[str, Object]] = {
 """What an object has besides the field in question, where that is more than what the document says is required."""
 
 ALTERNATIVES: Final[Mapping[str, frozenset[str]]] = {
+    "ClusterTrustBundleProjection": frozenset({"name", "signerName"}),
     "DownwardAPIVolumeFile": frozenset({"fieldRef", "resourceFieldRef"}),
     "EnvFromSource": frozenset({"configMapRef", "secretRef"}),
     "EnvVarSource": frozenset({"configMapKeyRef", "fieldRef", "fileKeyRef", "resourceFieldRef", "secretKeyRef"}),
@@ -98,6 +103,7 @@ ALTERNATIVES: Final[Mapping[str, frozenset[str]]] = {
 EXAMPLES: Final[Mapping[str, Any]] = {
     "AzureDiskVolumeSource.diskURI": "https://a.blob.core.windows.net/a/a.vhd",
     "AzureDiskVolumeSource.kind": "Dedicated",
+    "ClusterTrustBundleProjection.signerName": SIGNER,
     "Container.restartPolicy": "Always",
     "ContainerResizePolicy.resourceName": "cpu",
     "ContainerResizePolicy.restartPolicy": "NotRequired",
@@ -109,6 +115,12 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "NodeSelectorRequirement.key": "metadata.name",
     "ObjectFieldSelector.apiVersion": "v1",
     "ObjectFieldSelector.fieldPath": "metadata.name",
+    "PodCertificateProjection.certificateChainPath": "b",
+    "PodCertificateProjection.keyPath": "c",
+    "PodCertificateProjection.keyType": "ED25519",
+    "PodCertificateProjection.maxExpirationSeconds": 3600,
+    "PodCertificateProjection.signerName": SIGNER,
+    "PodCertificateProjection.userAnnotations": {"example.com/a": "a"},
     "PodDNSConfig.nameservers": ["10.0.0.1"],
     "PodOS.name": "linux",
     "PodSecurityContext.seLinuxChangePolicy": "Recursive",
