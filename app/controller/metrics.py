@@ -14,12 +14,11 @@ Certificate = Literal["ca", "serving"]
 
 
 class Duty(StrEnum):
-    """What the controller does, each with a loop of its own."""
+    """What the controller asks the API for, and may fail at."""
 
     LEASE = "lease"
     CERTIFICATES = "certificates"
     EVENTS = "events"
-    DRIFT = "drift"
 
 
 class ControllerMetrics(Collector):
