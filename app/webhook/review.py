@@ -210,9 +210,9 @@ def answer(review: Review, decision: Decision) -> bytes:
     return _encoder.encode(_Answer(review.version, "AdmissionReview", response))
 
 
-def admission(review: Review, warnings: tuple[str, ...]) -> bytes:
-    """Return the AdmissionReview that admits whatever *review* is about, with *warnings*."""
-    response = _Response(uid=review.uid, allowed=True, warnings=warnings)
+def admission(review: Review, warnings: tuple[str, ...], *, reason: str) -> bytes:
+    """Return the AdmissionReview that admits whatever *review* is about, with *warnings*; *reason* is for the audit."""
+    response = _Response(uid=review.uid, allowed=True, warnings=warnings, audit_annotations={"reason": reason})
     return _encoder.encode(_Answer(review.version, "AdmissionReview", response))
 
 

@@ -43,8 +43,9 @@ class WarnEndpoint(ReviewEndpoint):
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not keep anything from its cluster
             self._failed(review.uid, error)
         self._metrics.advised(outcome)
-        self._log.info("change_reviewed", **_fields(review, change, warnings, seconds=time.perf_counter() - started))
-        return reviews.admission(review, warnings)
+        seconds = time.perf_counter() - started
+        self._log.info("change_reviewed", outcome=outcome, **_fields(review, change, warnings, seconds=seconds))
+        return reviews.admission(review, warnings, reason=outcome)
 
     async def _advice(self, change: Change) -> tuple[str, ...]:
         subject = subject_of(change, vocabulary=self._policy.vocabulary)

@@ -20,6 +20,7 @@ from tests.fakes import FakeServiceAccounts
 
 SKIPPING = {"eks.amazonaws.com/skip-containers": "app"}
 ALL_SKIPPED = "leave one container at least to skip-containers and include-containers: its pods will get nothing"
+SILENT = {"uid": UID, "allowed": True, "auditAnnotations": {"reason": "silent"}}
 UNKNOWN = 'create ServiceAccount "shop/app" too: it is not known yet, and pods cannot be made without it'
 
 
@@ -55,14 +56,19 @@ def test_person_is_told_and_the_object_admitted_as_it_is() -> None:
     assert answer(warn, deployment(**SKIPPING)) == {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
-        "response": {"uid": UID, "allowed": True, "warnings": [ALL_SKIPPED]},
+        "response": {
+            "uid": UID,
+            "allowed": True,
+            "warnings": [ALL_SKIPPED],
+            "auditAnnotations": {"reason": "warned"},
+        },
     }
 
 
 def test_good_object_is_admitted_in_silence() -> None:
     warn = endpoint(FakeServiceAccounts({"shop/app": annotated()}))
 
-    assert answer(warn, deployment())["response"] == {"uid": UID, "allowed": True}
+    assert answer(warn, deployment())["response"] == SILENT
 
 
 def test_service_account_made_by_the_same_command_is_looked_for() -> None:
@@ -71,7 +77,7 @@ def test_service_account_made_by_the_same_command_is_looked_for() -> None:
 
     assert answer(warn, deployment())["response"]["warnings"] == [UNKNOWN]
     source.live["shop/app"] = annotated()
-    assert answer(warn, deployment())["response"] == {"uid": UID, "allowed": True}
+    assert answer(warn, deployment())["response"] == SILENT
     assert source.confirmed == ["shop/app", "shop/app"]
 
 
@@ -90,8 +96,11 @@ def test_mistake_of_ours_admits_the_object() -> None:
     with capture_logs() as logs:
         answered = answer(endpoint(Broken({})), deployment(note="MARKER"))
 
-    assert answered["response"] == {"uid": UID, "allowed": True}
-    assert [line["event"] for line in logs] == ["review_failed", "change_reviewed"]
+    assert answered["response"] == {"uid": UID, "allowed": True, "auditAnnotations": {"reason": "internal_error"}}
+    assert [(line["event"], line.get("outcome")) for line in logs] == [
+        ("review_failed", None),
+        ("change_reviewed", "internal_error"),
+    ]
     assert "MARKER" not in str(logs)
 
 
@@ -130,7 +139,7 @@ def test_whatever_has_a_uid_is_answered(data: bytes, status: int) -> None:
     reply = post(endpoint(FakeServiceAccounts({})), "/warn", data)
 
     assert reply.status == status
-    assert status != 200 or json.loads(reply.body)["response"] == {"uid": UID, "allowed": True}
+    assert status != 200 or json.loads(reply.body)["response"] == SILENT
 
 
 def test_each_review_is_one_line_with_identifiers_only() -> None:
@@ -143,6 +152,7 @@ def test_each_review_is_one_line_with_identifiers_only() -> None:
     assert line == {
         "event": "change_reviewed",
         "log_level": "info",
+        "outcome": "warned",
         "uid": UID,
         "kind": "Deployment",
         "namespace": "shop",
