@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 AT_ONCE: Final = 64
-AT_ONCE_IN_NAMESPACE: Final = 8
-PER_SECOND: Final = 20.0
-BURST: Final = 40.0
+AT_ONCE_IN_NAMESPACE: Final = 16
+PER_SECOND: Final = 100.0
+BURST: Final = 300.0
+"""An API server creates some hundred pods a second, each for more than the read of one object's metadata costs it."""
 
 MAX_NAMESPACES: Final = 1_000
-"""Namespaces that are remembered. One is forgotten when its burst is whole again, two seconds at most."""
+"""Namespaces that are remembered. One is forgotten when its burst is whole again, three seconds at most."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,9 @@ from app.cluster.pages import PAGE_SIZE
 from app.cluster.recent import RECENT_SECONDS, Recent
 from app.cluster.watch import Watched
 
+LATE_SECONDS = 75.0
+"""A watch says something each minute: the API server's bookmarks (cacher.go, defaultBookmarkFrequency)."""
+
 THRESHOLD_SECONDS = 1.0
 """How often the time that splits recent from old is written anew, while a list has 100,000 to compare with it."""
 
@@ -77,9 +80,11 @@ class ClusterServiceAccounts:
     def is_recent(self, namespace: str, name: str) -> bool:
         """Return whether the ServiceAccount was created, or its annotations changed, within the last minute.
 
-        While no watch is under way that is unknown, and may be so of each.
+        While no watch is under way, or the one that is has missed a bookmark, that is unknown, and may be so of each.
         """
-        return not self._watched.is_following or self._recent.has(namespace, name, self._clock())
+        now = self._clock()
+        is_late = not self._watched.is_following or self._watched.age(now) > LATE_SECONDS
+        return is_late or self._recent.has(namespace, name, now)
 
     def age(self, now: float) -> float:
         """Return the seconds since the API last told us that the snapshot is current; see `Watched.age`."""

@@ -3,8 +3,10 @@ from collections import Counter
 
 import pytest
 
+from app.cluster.allowance import AT_ONCE_IN_NAMESPACE
 from app.cluster.live import MAX_AWAITED, LiveServiceAccounts
 from app.cluster.objects import ServiceAccount
+from app.cluster.turns import MAX_WAITING_IN_NAMESPACE
 from app.errors import ClusterError, RefusedError
 from app.webhook.annotations import Vocabulary
 from tests.app.cluster.eventually import eventually
@@ -14,6 +16,8 @@ pytestmark = pytest.mark.anyio
 
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 CACHED = ServiceAccount({ROLE_ARN: "cached"})
+IN_LINE = AT_ONCE_IN_NAMESPACE + MAX_WAITING_IN_NAMESPACE
+"""Look-ups of one namespace that are under way or have a turn coming."""
 LIVE = ServiceAccount({ROLE_ARN: "live"})
 
 
@@ -127,14 +131,15 @@ async def test_namespace_that_asks_too_much_waits_or_gets_what_is_cached_and_oth
     async def ask(namespace: str, name: str) -> ServiceAccount | None:
         return await subject.look(namespace, name)
 
-    noisy = [asyncio.create_task(ask("shop", f"sa-{number}")) for number in range(100)]
+    beyond = 72
+    noisy = [asyncio.create_task(ask("shop", f"sa-{number}")) for number in range(IN_LINE + beyond)]
     neighbour = asyncio.create_task(ask("test", "api"))
-    await eventually(lambda: len(api.requests) == 9)
+    await eventually(lambda: len(api.requests) == AT_ONCE_IN_NAMESPACE + 1)
     api.answering.set()
     assert await neighbour is None
-    assert await asyncio.gather(*noisy) == [None] * 100
+    assert await asyncio.gather(*noisy) == [None] * (IN_LINE + beyond)
 
-    assert subject.outcomes == Counter(limited=72, absent=29)
+    assert subject.outcomes == Counter(limited=beyond, absent=IN_LINE + 1)
     assert len(subject) == 0
 
 
@@ -145,10 +150,10 @@ async def test_whose_turn_will_not_come_waits_until_the_snapshot_has_it() -> Non
     subject = LiveServiceAccounts(
         api, keep=Vocabulary(), cached=lambda *key: snapshot.get(key), budget_seconds=10.0, clock=lambda: 1_000.0
     )
-    before = [asyncio.create_task(subject.look("shop", f"sa-{number}")) for number in range(8 + 20)]
-    await eventually(lambda: len(api.requests) == 8)
+    before = [asyncio.create_task(subject.look("shop", f"sa-{number}")) for number in range(IN_LINE)]
+    await eventually(lambda: len(api.requests) == AT_ONCE_IN_NAMESPACE)
     waiting = [asyncio.create_task(subject.look("shop", "api")) for _ in range(5)]
-    await eventually(lambda: len(subject) == 29)
+    await eventually(lambda: len(subject) == IN_LINE + 1)
     await asyncio.sleep(0)
 
     subject.arrived("shop", "other")
@@ -166,7 +171,7 @@ async def test_more_than_may_wait_get_what_is_cached_at_once() -> None:
     api = FakeCluster()
     api.answering.clear()
     subject = live(api)
-    before = [asyncio.create_task(subject.look("shop", f"sa-{number}")) for number in range(8 + 20 + MAX_AWAITED)]
+    before = [asyncio.create_task(subject.look("shop", f"sa-{number}")) for number in range(IN_LINE + MAX_AWAITED)]
     await eventually(lambda: len(subject) == len(before))
     await asyncio.sleep(0)
 
@@ -185,10 +190,12 @@ async def test_who_waits_for_a_turn_in_vain_gets_what_is_cached_when_the_budget_
     subject = live(api, budget_seconds=0.05)
 
     async with asyncio.timeout(5):
-        answers = await asyncio.gather(*(subject.look("shop", f"sa-{number}") for number in range(9)))
+        answers = await asyncio.gather(
+            *(subject.look("shop", f"sa-{number}") for number in range(AT_ONCE_IN_NAMESPACE + 1))
+        )
 
-    assert answers == [None] * 9
-    assert subject.outcomes == Counter(timed_out=8, limited=1)
+    assert answers == [None] * (AT_ONCE_IN_NAMESPACE + 1)
+    assert subject.outcomes == Counter(timed_out=AT_ONCE_IN_NAMESPACE, limited=1)
     assert len(subject) == 0
 
 

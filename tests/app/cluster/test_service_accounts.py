@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.cluster.objects import ServiceAccount
-from app.cluster.service_accounts import ClusterServiceAccounts
+from app.cluster.service_accounts import LATE_SECONDS, ClusterServiceAccounts
 from app.cluster.source import ServiceAccountSource
 from app.errors import ClusterError
 from app.webhook.annotations import Vocabulary
@@ -139,6 +139,22 @@ async def test_each_may_be_recent_while_no_watch_is_under_way() -> None:
         cluster.end_watches()
         await eventually(lambda: recent(subject, "api") == ["api"])
         del cluster.failures["watch", "*"]
+        await eventually(lambda: recent(subject, "api") == [])
+
+
+async def test_each_may_be_recent_while_a_watch_is_open_and_silent() -> None:
+    cluster = FakeCluster()
+    cluster.put(path("api"), account("one"))
+    clock = ManualClock()
+    subject = source(cluster, clock)
+
+    async with running(subject.run()):
+        await eventually(lambda: cluster.watching == 1)
+        clock.now += LATE_SECONDS
+        assert recent(subject, "api") == []
+        clock.now += 1
+        assert recent(subject, "api") == ["api"]
+        cluster.put(path("other"), account("one"))
         await eventually(lambda: recent(subject, "api") == [])
 
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from app.cluster.allowance import AT_ONCE, AT_ONCE_IN_NAMESPACE, BURST
+from app.cluster.allowance import AT_ONCE, AT_ONCE_IN_NAMESPACE, BURST, PER_SECOND
 from app.cluster.turns import MAX_WAITING, MAX_WAITING_IN_NAMESPACE, Turns
 from tests.app.cluster.eventually import eventually
 
@@ -36,7 +36,7 @@ async def test_turn_comes_with_the_allowance() -> None:
     await use_up_burst(subject, "shop")
 
     assert await subject.take("shop")
-    assert time.now - 1_000 == pytest.approx(0.05, abs=0.011)
+    assert time.now - 1_000 == pytest.approx(1 / PER_SECOND, abs=0.011)
 
 
 async def test_turns_come_in_the_order_of_the_requests() -> None:
