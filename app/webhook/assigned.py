@@ -25,12 +25,15 @@ class Assigned:
         mappings: roles of ServiceAccounts that carry none themselves.
         container_credentials: the ServiceAccounts of that mode.
         problems: what somebody should mend, by where it stands.
+        read: what could be read once, or was seen not to be there. Whoever starts with content that cannot be read has
+            no last good one, and must not answer in the place of somebody who has.
     """
 
     def __init__(self, *, account: Account | None = None) -> None:
         self.mappings: Mappings = NO_MAPPINGS
         self.container_credentials: Identities = NO_IDENTITIES
         self.problems: dict[Name, tuple[str, ...]] = dict.fromkeys(NAMES, ())
+        self.read: set[Name] = set()
         self._account = account
 
     def read_mappings(self, data: Mapping[str, str] | None) -> None:
@@ -38,6 +41,7 @@ class Assigned:
         parsed = parse_mappings(data or {}, account=self._account)
         if parsed.mappings is not None:
             self.mappings = parsed.mappings
+            self.read.add("mappings")
         self._tell("mappings", len(self.mappings.roles), parsed.problems)
 
     def read_container_credentials(self, data: Mapping[str, str] | None) -> None:
@@ -45,6 +49,7 @@ class Assigned:
         parsed = parse_identities(data or {})
         if parsed.identities is not None:
             self.container_credentials = parsed.identities
+            self.read.add("container_credentials")
         self._tell("container_credentials", len(self.container_credentials), parsed.problems)
 
     def _tell(self, name: Name, entries: int, problems: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.assignments import Following, follow, is_file
+from app.errors import ConfigurationError
 from app.webhook.assigned import Assigned
 from app.webhook.config_map import MAX_JSON_CHARACTERS
 from tests.app.cluster.fake_cluster import FakeCluster
@@ -51,6 +52,39 @@ def test_config_maps_are_followed_from_their_making_to_their_deletion() -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     asyncio.run(run())
+
+
+def test_content_that_could_never_be_read_is_not_ready_and_what_is_not_there_is() -> None:
+    async def run() -> None:
+        cluster, assigned = FakeCluster(), Assigned()
+        cluster.put(f"{PLACE}/roles", config_map("roles", "{"))
+        following = follow(
+            assigned, mappings="irsa-system/roles", container_credentials="irsa-system/local", api=cluster
+        )
+        tasks = [asyncio.ensure_future(loop()) for loop in following.loops.values()]
+        try:
+            await until(lambda: following.ages["container_credentials"]() < math.inf, "what is not there was not ready")
+            await until(lambda: assigned.problems["mappings"], "the problem was not seen")
+            assert following.ages["mappings"]() == math.inf
+            cluster.put(f"{PLACE}/roles", config_map("roles", MAPPINGS))
+            await until(lambda: following.ages["mappings"]() < math.inf, "what was mended was not ready")
+            cluster.put(f"{PLACE}/roles", config_map("roles", "{"))
+            await until(lambda: assigned.problems["mappings"], "the next problem was not seen")
+            assert following.ages["mappings"]() < math.inf
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("setting", ["mappings", "container_credentials"])
+def test_config_map_without_a_cluster_is_refused(setting: str) -> None:
+    named: dict[str, str | None] = {"mappings": None, "container_credentials": None, setting: "irsa-system/roles"}
+
+    with pytest.raises(ConfigurationError, match=f"^{setting}: expected a cluster with the ConfigMap"):
+        follow(Assigned(), mappings=named["mappings"], container_credentials=named["container_credentials"], api=None)
 
 
 def following_file(path: Path) -> tuple[Assigned, Following]:
