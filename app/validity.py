@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+"""One certificate."""
 
 SEQUENCE: Final = 0x30
 UTC_TIME: Final = 0x17
@@ -20,11 +21,11 @@ def not_after(pem: bytes) -> float | None:
     The structure is that of RFC 5280, section 4.1: a certificate is a sequence, whose first part is a sequence of
     version, serial number, algorithm, issuer, validity and more.
     """
-    found = PEM.search(pem.decode("ascii", errors="replace"))
+    found = PEM.search(pem)
     if found is None:
         return None
     try:
-        (_, certificate), *_ = _parts(ssl.PEM_cert_to_DER_cert(found[0]))
+        (_, certificate), *_ = _parts(ssl.PEM_cert_to_DER_cert(found[0].decode("ascii")))
         (_, signed), *_ = _parts(certificate)
         parts = [part for part in _parts(signed) if part[0] != VERSION]
         _, until = _parts(parts[3][1])

@@ -17,7 +17,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from app.validity import PEM
+
 PrivateKey: TypeAlias = EllipticCurvePrivateKey | RSAPrivateKey
+Certificates: TypeAlias = tuple[x509.Certificate, ...]
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """A certificate is valid from so long before it was made: clocks of those who verify it may be behind ours."""
@@ -89,6 +92,27 @@ def parse_pair(certificate_pem: bytes, key_pem: bytes) -> KeyPair:
     if key.public_key() != certificate.public_key():
         raise ValueError("expected the private key of the certificate, got another one")
     return KeyPair(certificate, key)
+
+
+def parse_certificates(content: bytes) -> Certificates:
+    """Return the certificates in *content*, PEM, each once, without those that cannot be read, as an apiserver does."""
+    found = []
+    for block in PEM.findall(content):
+        try:
+            found.append(x509.load_pem_x509_certificate(block))
+        except ValueError:
+            continue
+    return unique(found)
+
+
+def pem(certificates: Iterable[x509.Certificate]) -> bytes:
+    """Return *certificates* one behind the other, PEM."""
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+
+
+def unique(certificates: Iterable[x509.Certificate]) -> Certificates:
+    """Return *certificates* in their order, each once."""
+    return tuple(dict.fromkeys(certificates))
 
 
 def is_authority(certificate: x509.Certificate) -> bool:

@@ -8,6 +8,7 @@ from typing import Final, Protocol, assert_never
 
 import structlog
 
+from app import x509
 from app.cluster.api import ReadingApi, WritingApi
 from app.cluster.backoff import Backoff
 from app.controller import stored as documents
@@ -25,7 +26,6 @@ from app.controller.rotation import (
 )
 from app.controller.stored import Stored
 from app.errors import ClusterError, RefusedError
-from app.x509 import KeyPair, issue, make_authority
 
 FIELD_MANAGER: Final = "irsa-controller"
 """Who owns caBundle in ``managedFields``; Argo CD and Flux can be told to leave it to that one."""
@@ -122,19 +122,19 @@ class Certificates:
         now = self._clock()
         # A name of its own, or whoever looks for an issuer by name finds two.
         name = f"irsa webhook CA {now:%Y-%m-%dT%H:%M:%SZ}"
-        authority = make_authority(name, now=now, lifetime=self._policy.ca_lifetime)
+        authority = x509.make_authority(name, now=now, lifetime=self._policy.ca_lifetime)
         await self._patch_secret(self._objects.authority, documents.authority_patch(stored.authority, authority))
         log.info("authority_made", why=why, name=name, until=_until(authority))
 
-    async def _new_serving(self, stored: Stored, authority: KeyPair, *, why: str) -> None:
+    async def _new_serving(self, stored: Stored, authority: x509.KeyPair, *, why: str) -> None:
         now, names = self._clock(), sorted(self._policy.names)
         lifetime = self._policy.certificate_lifetime
-        serving = issue(authority, names, common_name="irsa webhook", now=now, lifetime=lifetime)
+        serving = x509.issue(authority, names, common_name="irsa webhook", now=now, lifetime=lifetime)
         patch = documents.serving_patch(stored.serving, serving, authority=authority.certificate, now=now)
         await self._patch_secret(self._objects.serving, patch)
         log.info("certificate_issued", why=why, names=names, until=_until(serving))
 
-    async def _patch_bundles(self, stored: Stored, certificates: documents.Certificates) -> None:
+    async def _patch_bundles(self, stored: Stored, certificates: x509.Certificates) -> None:
         await self._api.patch(
             self._objects.configuration,
             documents.bundles_patch(stored.configuration, certificates),
@@ -162,9 +162,9 @@ class Certificates:
 
 
 def _expiry(stored: Stored) -> dict[Certificate, datetime]:
-    pairs: dict[Certificate, KeyPair | None] = {"ca": stored.authority.pair, "serving": stored.serving.pair}
+    pairs: dict[Certificate, x509.KeyPair | None] = {"ca": stored.authority.pair, "serving": stored.serving.pair}
     return {name: pair.certificate.not_valid_after_utc for name, pair in pairs.items() if pair is not None}
 
 
-def _until(pair: KeyPair) -> str:
+def _until(pair: x509.KeyPair) -> str:
     return pair.certificate.not_valid_after_utc.isoformat()

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from app.controller.stored import Certificates, Stored, unique
-from app.x509 import CLOCK_SKEW, KeyPair, has_signed, names_of, renewal
+from app.controller.stored import Stored
+from app.x509 import CLOCK_SKEW, Certificates, KeyPair, has_signed, names_of, renewal, unique
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

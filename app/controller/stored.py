@@ -5,20 +5,17 @@ may be most of a private key.
 """
 
 import base64
-import binascii
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from app.cluster.decoding import UNREADABLE, problem
+from app.cluster.decoding import UNREADABLE, octets, problem
 from app.errors import ClusterError
-from app.x509 import KeyPair, has_signed, is_authority, parse_pair
+from app.x509 import Certificates, KeyPair, has_signed, is_authority, parse_certificates, parse_pair, pem, unique
 
 IN_BUNDLE_SINCE: Final = "irsa/in-bundle-since"
 """Annotation of the CA's Secret: since when every webhook of the configuration was seen to have this CA."""
@@ -28,10 +25,6 @@ ISSUED_AT: Final = "irsa/issued-at"
 
 PREVIOUS: Final = "previous-ca.crt"
 """Key in the CA's Secret: the CAs before this one, for as long as a replica may serve what they signed."""
-
-_BLOCK: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-
-Certificates = tuple[x509.Certificate, ...]
 
 
 class _Metadata(msgspec.Struct):
@@ -127,11 +120,11 @@ def read_authority(body: bytes) -> StoredAuthority:
     pair, wrong = _pair(certificate, key, names=("ca.crt", "ca.key"))
     if pair is not None and not is_authority(pair.certificate):
         pair, wrong = None, "ca.crt: expected the certificate of a CA, got another one"
-    previous = _certificates(_value(secret, PREVIOUS))
+    previous = parse_certificates(_value(secret, PREVIOUS))
     return StoredAuthority(
         pair=pair,
         problem=wrong,
-        known=unique([*_certificates(certificate), *previous]),
+        known=unique([*parse_certificates(certificate), *previous]),
         previous=previous,
         in_bundle_since=_time(secret, IN_BUNDLE_SINCE),
         resource_version=secret.metadata.resource_version,
@@ -147,7 +140,7 @@ def read_serving(body: bytes) -> StoredServing:
     secret = _decoded(body, _Secret, "Secret")
     certificate, key = _value(secret, "tls.crt"), _value(secret, "tls.key")
     pair, wrong = _pair(certificate, key, names=("tls.crt", "tls.key"))
-    beside = _certificates(_value(secret, "ca.crt"))
+    beside = parse_certificates(_value(secret, "ca.crt"))
     return StoredServing(
         pair=pair,
         problem=wrong,
@@ -166,7 +159,9 @@ def read_bundles(body: bytes) -> StoredBundles:
     """
     configuration = _decoded(body, _Configuration, "MutatingWebhookConfiguration")
     return StoredBundles(
-        bundles=tuple(_certificates(_base64(hook.client_config.ca_bundle)) for hook in configuration.webhooks or ()),
+        bundles=tuple(
+            parse_certificates(octets(hook.client_config.ca_bundle)) for hook in configuration.webhooks or ()
+        ),
         resource_version=configuration.metadata.resource_version,
     )
 
@@ -212,16 +207,6 @@ def bundles_patch(stored: StoredBundles, bundle: Certificates) -> list[dict[str,
     return [version, *({"op": "add", "path": path, "value": value} for path in paths)]
 
 
-def pem(certificates: Iterable[x509.Certificate]) -> bytes:
-    """Return *certificates* one behind the other, PEM."""
-    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
-
-
-def unique(certificates: Iterable[x509.Certificate]) -> Certificates:
-    """Return *certificates* in their order, each once."""
-    return tuple(dict.fromkeys(certificates))
-
-
 def _decoded(body: bytes, kind: type[Any], what: str) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
@@ -251,25 +236,7 @@ def _pair(certificate: bytes, key: bytes, *, names: tuple[str, str]) -> tuple[Ke
 
 
 def _value(secret: _Secret, name: str) -> bytes:
-    return _base64((secret.data or {}).get(name))
-
-
-def _base64(text: str | None) -> bytes:
-    try:
-        return base64.b64decode(text or "")
-    except binascii.Error:
-        return b""
-
-
-def _certificates(content: bytes) -> Certificates:
-    """Return the certificates in *content* without those that cannot be read, as an apiserver does."""
-    found = []
-    for block in _BLOCK.findall(content):
-        try:
-            found.append(x509.load_pem_x509_certificate(block))
-        except ValueError:
-            continue
-    return unique(found)
+    return octets((secret.data or {}).get(name))
 
 
 def _time(secret: _Secret, annotation: str) -> datetime | None:

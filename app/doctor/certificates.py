@@ -1,25 +1,19 @@
 """``caBundle`` and the serving certificate: whether the API server can believe the webhook. Pure."""
 
-import base64
-import binascii
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from cryptography import x509
 
+from app.cluster.decoding import octets
 from app.doctor.findings import Finding, broken, ok, unknown
 from app.doctor.record import CONTROLLER, WEBHOOK, Document, Installation, Unread, listed
 from app.text import shown
-from app.x509 import has_signed, names_of
+from app.x509 import Certificates, has_signed, names_of, parse_certificates
 
 CA_BUNDLE: Final = "caBundle"
 CERTIFICATE: Final = "serving certificate"
-
-_BLOCK: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-
-Certificates = tuple[x509.Certificate, ...]
 
 
 def ca_bundle(found: Installation) -> Finding:
@@ -47,7 +41,7 @@ def _bundle(hook: Document, found: Installation) -> tuple[str, Certificates]:
     if not text:
         # At a URL a public CA may have signed.
         return ("", ()) if "url" in hook["clientConfig"] else ("it is empty", ())
-    certificates = parsed(_decoded(text))
+    certificates = parse_certificates(octets(text))
     if not certificates:
         return "it holds no PEM certificate", ()
     until = max(one.not_valid_after_utc for one in certificates)
@@ -65,7 +59,7 @@ def serving(found: Installation) -> Finding:
     if isinstance(secret, Unread):
         return unknown(CERTIFICATE, secret)
     problem, meaning = "", "the webhook's pods cannot serve"
-    certificates = parsed(secret.certificates.get("tls.crt", b"")) if secret else ()
+    certificates = parse_certificates(secret.certificates.get("tls.crt", b"")) if secret else ()
     if secret is None:
         problem = f"no Secret {name} in namespace {found.namespace}"
     elif not {"tls.crt", "tls.key"} <= secret.filled:
@@ -102,24 +96,6 @@ def _leads_to(leaf: x509.Certificate, between: Iterable[x509.Certificate], bundl
         return True
     rest = list(between)
     return any(has_signed(one, leaf) and _leads_to(one, [x for x in rest if x is not one], bundle) for one in rest)
-
-
-def parsed(pem: bytes) -> Certificates:
-    """Return the certificates in *pem* without those that cannot be read."""
-    found = []
-    for block in _BLOCK.findall(pem):
-        try:
-            found.append(x509.load_pem_x509_certificate(block))
-        except ValueError:
-            continue
-    return tuple(found)
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except binascii.Error:
-        return b""
 
 
 def _date(time: datetime) -> str:

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.doctor.certificates import parsed
 from app.doctor.findings import Finding, broken, ok, unknown, warning
 from app.doctor.record import CA_SECRET, CONTROLLER, WEBHOOK, Document, Installation, Unread, dig, known, listed
 from app.text import shown
+from app.x509 import parse_certificates
 
 CONTROL: Final = "controller"
 AUTHORITY: Final = "certificate authority"
@@ -71,7 +71,7 @@ def authority(found: Installation) -> Finding:
             meaning="the controller has not made its CA yet",
             remedy=logs,
         )
-    certificates = parsed(secret.certificates.get("ca.crt", b""))
+    certificates = parse_certificates(secret.certificates.get("ca.crt", b""))
     if not certificates or certificates[0].not_valid_after_utc <= found.now:
         seen = "has expired" if certificates else "is no PEM certificate"
         return broken(

@@ -1,14 +1,12 @@
 """Reads of a doctor: each within a bound, and what cannot be read is no error but something to tell. A shell."""
 
 import asyncio
-import base64
-import binascii
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from app.cluster.api import Collection, ReadingApi, WritingApi
-from app.cluster.decoding import UNREADABLE
+from app.cluster.decoding import UNREADABLE, octets
 from app.cluster.pages import every
 from app.cluster.statuses import status
 from app.doctor.record import Read, Secret, Several, Unread
@@ -59,7 +57,7 @@ class Reader:
         if found is None or isinstance(found, Unread):
             return found
         data = found.get("data") or {}
-        certificates = {key: _base64(data[key]) for key in ("tls.crt", "ca.crt") if data.get(key)}
+        certificates = {key: octets(data[key]) for key in ("tls.crt", "ca.crt") if data.get(key)}
         return Secret(certificates=certificates, filled=frozenset(key for key, value in data.items() if value))
 
     async def metrics(self) -> str | Unread:
@@ -83,10 +81,3 @@ def unread(error: Exception) -> Unread:
 def said(error: RefusedError) -> str:
     """Return with what words the API refused."""
     return status(error.body).message or str(error)
-
-
-def _base64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except binascii.Error:
-        return b""

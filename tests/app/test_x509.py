@@ -57,6 +57,14 @@ def test_pair_comes_back_from_its_pem(authority: x509.KeyPair) -> None:
     assert parsed.key_pem() == authority.key_pem()
 
 
+def test_certificates_come_back_from_pem_each_once_and_without_what_is_none(authority: x509.KeyPair) -> None:
+    one, other = authority.certificate, issued(authority).certificate
+    garbage = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+    assert x509.parse_certificates(x509.pem([one]) + garbage + b"\xff\n" + x509.pem([other, one])) == (one, other)
+    assert x509.parse_certificates(b"") == ()
+
+
 def test_pair_of_strangers_is_refused_by_what_is_wrong(authority: x509.KeyPair) -> None:
     certificate, key = authority.certificate_pem(), authority.key_pem()
     locked = generate_private_key(SECP256R1()).private_bytes(

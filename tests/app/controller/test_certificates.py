@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from app.cluster.paths import words
 from app.controller.certificates import Certificates
 from app.controller.metrics import ControllerMetrics
-from app.controller.stored import IN_BUNDLE_SINCE, ISSUED_AT, pem
+from app.controller.stored import IN_BUNDLE_SINCE, ISSUED_AT
 from app.errors import ClusterError, RefusedError
-from app.x509 import KeyPair, has_signed, issue, make_authority, names_of
+from app.x509 import KeyPair, has_signed, issue, make_authority, names_of, pem
 from tests.app.controller.stored_objects import (
     AUTHORITY,
     CONFIGURATION,

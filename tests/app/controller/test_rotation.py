@@ -14,9 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from app.controller.certificates import Certificates
 from app.controller.metrics import ControllerMetrics
-from app.controller.stored import pem
 from app.errors import RefusedError
-from app.x509 import has_signed, issue, make_authority
+from app.x509 import has_signed, issue, make_authority, pem
 from tests.app.controller.stored_objects import (
     AUTHORITY,
     CONFIGURATION,
