@@ -1,14 +1,12 @@
 """``/healthz`` and ``/readyz``: alive is that the event loop turns, ready is that the answers would be right."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-STALE_SECONDS: Final = 180.0
-"""A snapshot older than this is not trusted. The apiserver sends a bookmark about every minute; this is three."""
+from app.cluster.watch import STALE_SECONDS
 
 Check = Callable[[], str | None]
 """Returns what is missing, or None where nothing is."""

@@ -30,6 +30,9 @@ LONG_WATCH_SECONDS: Final = 30.0
 """A watch that lasted so long was one, also where no event came and it broke off: an API that does not know our version
 says so at once."""
 
+STALE_SECONDS: Final = 180.0
+"""A snapshot older than this is not trusted. The apiserver sends a bookmark about every minute; this is three."""
+
 EVENTS_A_TURN: Final = 64
 """Events of a burst applied before others have their turn: a millisecond. A read from memory never gives it up."""
 

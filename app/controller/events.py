@@ -9,13 +9,14 @@ fields; what the API refuses is in pkg/apis/core/validation/events.go.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from app.access.drift import Judgement, Kind
 from app.access.owners import NEVER_ASKED, RESTARTABLE, Controller, remedy
 from app.access.pods import Pod
 from app.cluster.paths import is_name
+from app.controller.micro_time import micro_time
 from app.text import escaped, shown
 from app.webhook.decision import Reason
 
@@ -149,11 +150,6 @@ def events_path(namespace: str) -> str:
 def uid_path(about: Regarding) -> str:
     """Return where the uid of a ServiceAccount or ConfigMap is read."""
     return f"/api/v1/namespaces/{about.namespace}/{about.kind.lower()}s/{about.name}"
-
-
-def micro_time(time: datetime) -> str:
-    """Return *time* as apimachinery's MicroTime."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _finding(pod: Pod, reason: str, note: str) -> Finding:

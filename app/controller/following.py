@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from app.access.known import Known
 from app.access.pods import Pod, running_pods
@@ -10,13 +9,10 @@ from app.assignments import follow
 from app.cluster.api import ReadingApi
 from app.cluster.kinds import service_accounts
 from app.cluster.objects import ServiceAccount
-from app.cluster.watch import Watched
+from app.cluster.watch import STALE_SECONDS, Watched
 from app.controller.leading import Loop
 from app.webhook.assigned import Assigned
 from app.webhook.decision import Policy
-
-STALE_SECONDS: Final = 180.0
-"""What is older says nothing of pods that are new: as for readiness, three bookmarks that did not come."""
 
 Heard = Callable[[Pod], object]
 

@@ -5,12 +5,13 @@ of ours: a holder is gone when the Lease has not changed for as long as it says,
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from app.cluster.decoding import UNREADABLE, problem
+from app.controller.micro_time import micro_time
 from app.errors import ClusterError
 
 RENEW_DEADLINE_SHARE: Final = 2 / 3
@@ -120,20 +121,15 @@ def take_patch(lease: Lease, now: datetime, *, identity: str, times: LeaseTimes)
     spec: dict[str, Any] = {
         "holderIdentity": identity,
         "leaseDurationSeconds": times.duration,
-        "renewTime": _micro_time(now),
+        "renewTime": micro_time(now),
     }
     if lease.holder != identity:
-        spec |= {"acquireTime": _micro_time(now), "leaseTransitions": lease.transitions + 1}
+        spec |= {"acquireTime": micro_time(now), "leaseTransitions": lease.transitions + 1}
     return {"metadata": {"resourceVersion": lease.resource_version}, "spec": spec}
 
 
 def release_patch(lease: Lease, now: datetime) -> dict[str, Any]:
     """Return the merge patch by which the holder lets go, so that the next one need not wait."""
     # The API refuses a duration of 0 (ValidateLeaseSpec).
-    spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _micro_time(now)}
+    spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": micro_time(now)}
     return {"metadata": {"resourceVersion": lease.resource_version}, "spec": spec}
-
-
-def _micro_time(time: datetime) -> str:
-    """Return *time* as the API's MicroTime, which has six digits, no more and no less."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from app.cluster.objects import ServiceAccount, service_account
 from app.text import shown
-from app.webhook.annotations import KNOWN, MAX_SLIPS, ON_POD, REQUIRE_IDENTITY, Vocabulary
-from app.webhook.change import MAX_ANNOTATIONS, Change, annotations_of
+from app.webhook.annotations import KNOWN, MAX_ANNOTATIONS, MAX_SLIPS, ON_POD, REQUIRE_IDENTITY, Vocabulary
+from app.webhook.change import Change, annotations_of
 from app.webhook.container_credentials import NO_IDENTITIES, Identities
 from app.webhook.decision import (
     NOTHING_INJECTED,

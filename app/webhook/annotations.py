@@ -131,9 +131,9 @@ MAX_SLIP_CHARACTERS: Final = 6
 MAX_NAME_CHARACTERS: Final = 63
 """What Kubernetes allows behind the slash; a review comes before it has looked."""
 
-MAX_KEYS: Final = 256
-"""Annotations of one object among which slips are looked for. Nobody types more; to compare one takes 60 µs, and a
-review has room for 100,000 that are nearly ours."""
+MAX_ANNOTATIONS: Final = 256
+"""Of one object so many are looked at for slips. Nobody types more; to compare one takes 60 µs, and a review has room
+for 100,000 that are nearly ours."""
 
 MAX_SLIPS: Final = 3
 """Slips that are told of one object: who mends these is told of the next."""
@@ -172,7 +172,7 @@ class Vocabulary:
     def slips(self, annotations: Mapping[str, str], place: Place) -> list[str]:
         """Return a warning for each key that its writer must have meant otherwise, at most `MAX_SLIPS` of them."""
         known = ON_SERVICE_ACCOUNT if place == "ServiceAccount" else ON_POD
-        found = (self._slip(key, known, place) for key in itertools.islice(annotations, MAX_KEYS) if "/" in key)
+        found = (self._slip(key, known, place) for key in itertools.islice(annotations, MAX_ANNOTATIONS) if "/" in key)
         return list(itertools.islice(filter(None, found), MAX_SLIPS))
 
     def _slip(self, key: str, known: Sequence[str], place: Place) -> str | None:

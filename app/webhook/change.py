@@ -10,10 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from app.cluster.decoding import UNREADABLE
+from app.webhook.annotations import MAX_ANNOTATIONS
 from app.webhook.inject import Object
-
-MAX_ANNOTATIONS: Final = 256
-"""Nobody types more. To find what a name is a slip for takes 60 µs, and a review has room for 100,000 names."""
 
 
 class _Request(msgspec.Struct, frozen=True):

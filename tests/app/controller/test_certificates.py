@@ -382,7 +382,7 @@ async def test_loop_goes_on_after_every_failure() -> None:
         "certificates_changed_by_another",
         "certificates_interrupted",
     ]
-    assert errors(world.metrics) == {"lease": 0, "certificates": 2, "events": 0, "drift": 0}
+    assert errors(world.metrics) == {"lease": 0, "certificates": 2, "events": 0}
 
 
 @pytest.mark.parametrize("path", [AUTHORITY, SERVING, CONFIGURATION])

@@ -4,7 +4,7 @@ import pytest
 
 from app.webhook.annotations import (
     KNOWN,
-    MAX_KEYS,
+    MAX_ANNOTATIONS,
     InvalidAnnotationError,
     Place,
     Vocabulary,
@@ -229,7 +229,7 @@ def test_control_characters_in_an_annotation_come_out_escaped() -> None:
 
 
 def test_slips_are_looked_for_among_so_many_keys_as_a_person_types() -> None:
-    others = {f"example.com/{n}": "" for n in range(MAX_KEYS)}
+    others = {f"example.com/{n}": "" for n in range(MAX_ANNOTATIONS)}
     slip = {"eks.amazon.com/role-arn": ""}
 
     assert len(Vocabulary().slips(slip | others, "pod")) == 1
