@@ -3,20 +3,22 @@
 import asyncio
 import sys
 from collections.abc import Iterable
-from typing import IO, Annotated
+from typing import IO, Annotated, Final
 
 from cyclopts import Parameter
 
 from app.access import trust
-from app.access.output import HEADER, as_object, cells, csv_text, inert, json_text
+from app.access.output import HEADER, as_object, cells, csv_text, json_text
 from app.access.rows import AccessMap, Row, Wanted
-from app.cli import reading
+from app.cli import reading, tables
 from app.cli.reading import ReadingSettings
+from app.cli.tables import Column
 from app.cluster.api import ReadingApi
 from app.errors import ConfigurationError
 
-PIPE_COLUMNS = 10_000
-"""Into a pipe or file a row stays a line."""
+COLUMNS: Final = tuple(
+    Column(title=name.replace("_", " ").upper(), justify="right" if name == "pods" else "left") for name in HEADER
+)
 
 
 def access(
@@ -80,17 +82,5 @@ async def find(api: ReadingApi, settings: ReadingSettings, *, namespace: str = "
 
 
 def show(rows: Iterable[Row], stream: IO[str]) -> None:
-    """Write *rows* as a table; text from strangers is escaped and means nothing to the terminal."""
-    from rich.console import Console  # noqa: PLC0415 - 0.1 s that --json has no use for
-    from rich.table import Table  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    table = Table(box=None, pad_edge=False)
-    for name in HEADER:
-        table.add_column(name.replace("_", " ").upper(), overflow="fold", justify="right" if name == "pods" else "left")
-    for row in rows:
-        table.add_row(*(Text(inert(cell)) for cell in cells(row)))
-    console = Console(file=stream, markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_COLUMNS
-    console.print(table)
+    """Write *rows* as a table."""
+    tables.show(COLUMNS, map(cells, rows), stream=stream)

@@ -9,8 +9,9 @@ from typing import IO, Annotated, Final
 from cyclopts import Parameter
 
 from app.access.output import inert, json_text
-from app.cli import reading
+from app.cli import reading, tables
 from app.cli.reading import ReadingSettings
+from app.cli.tables import Column, Styled
 from app.cluster.client import KubernetesApi
 from app.cluster.objects import ServiceAccount, service_account
 from app.cluster.paths import is_name
@@ -28,8 +29,7 @@ from app.webhook.identity import Identity
 
 NAMESPACE: Final = "irsa-system"
 
-PIPE_COLUMNS: Final = 10_000
-"""Into a pipe or file a finding stays a line."""
+COLUMNS: Final = (Column(title="LINK", folds=False), Column(title="STATE", folds=False), Column(title="SEEN"))
 
 STYLES: Final = {State.OK: "green", State.WARNING: "yellow", State.UNKNOWN: "yellow", State.BROKEN: "bold red"}
 
@@ -136,23 +136,11 @@ def _told(findings: Sequence[Finding], *, as_json: bool) -> int:
 
 
 def show(findings: Sequence[Finding], stream: IO[str]) -> None:
-    """Write *findings* as a table, and below it the first broken one; text from strangers is escaped."""
-    from rich.console import Console  # noqa: PLC0415 - 0.1 s that --json has no use for
-    from rich.table import Table  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("LINK", "STATE", "SEEN"):
-        table.add_column(name, overflow="fold", no_wrap=name != "SEEN")
-    for finding in findings:
-        style = STYLES[finding.state]
-        table.add_row(Text(finding.link), Text(finding.state.value, style=style), Text(inert(finding.seen)))
-    console = Console(file=stream, markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_COLUMNS
-    console.print(table)
+    """Write *findings* as a table, and below it the first broken one."""
+    rows = ((one.link, Styled(one.state.value, STYLES[one.state]), one.seen) for one in findings)
+    tables.show(COLUMNS, rows, stream=stream)
     for line in summary(findings):
-        console.print(Text(line), soft_wrap=True)
+        print(line, file=stream)
 
 
 def summary(findings: Sequence[Finding]) -> list[str]:
