@@ -21,13 +21,14 @@ Rule = tuple[str, str, str, str]
 CLUSTER_WIDE = {
     WEBHOOK: {("", "serviceaccounts", "", "get,list,watch")},
     CONTROLLER: {
-        ("", "pods,serviceaccounts", "", "get,list,watch"),
+        ("", "pods", "", "list,watch"),
+        ("", "serviceaccounts", "", "get,list,watch"),
         ("events.k8s.io", "events", "", "create,patch"),
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "irsa-webhook", "get,patch"),
     },
 }
 AT_HOME = {
-    WEBHOOK: {("", "configmaps", "irsa-mappings", "get,list,watch")},
+    WEBHOOK: {("", "configmaps", "irsa-mappings", "list,watch")},
     CONTROLLER: {
         ("", "configmaps", "irsa-mappings", "get,list,watch"),
         ("", "secrets", "irsa-webhook-ca,irsa-webhook-tls", "get,patch"),
