@@ -100,10 +100,15 @@ def findings(pod: Pod, judgement: Judgement) -> Iterator[Finding]:
         yield _finding(pod, reason, "; ".join(decision.warnings))
 
 
-def mappings_finding(namespace: str, name: str, problem: str) -> Finding:
-    """Return what to tell about one *problem* in the ConfigMap of an assignment."""
+def mappings_finding(namespace: str, name: str, problem: str, *, is_read: bool = True) -> Finding:
+    """Return what to tell about one *problem* in the ConfigMap of an assignment; *is_read* says if any of it could be.
+
+    What was before is in force in replicas of the webhook that had it; others have nothing, and wait for it.
+    """
     about = Regarding(api_version="v1", kind="ConfigMap", namespace=namespace, name=name)
-    return Finding(regarding=about, reason=INVALID_MAPPINGS, note=_cut(f"{problem}; the rest stays in force"))
+    before = "what was before stays in force, and replicas that start now do not become ready"
+    in_force = "the rest stays in force" if is_read else before
+    return Finding(regarding=about, reason=INVALID_MAPPINGS, note=_cut(f"{problem}; {in_force}"))
 
 
 def event(finding: Finding, *, uid: str, now: datetime, instance: str) -> dict[str, Any]:

@@ -97,9 +97,19 @@ class Ledger:
             self._told.popitem(last=False)
         return TELL
 
+    def has_room(self, namespace: str, now: float) -> bool:
+        """Return whether something new in *namespace* could be told at *now*."""
+        bucket = self._namespaces.get(namespace) or Bucket(at=now)
+        return bucket.has_room(now, burst=NAMESPACE_BURST, per_second=NAMESPACE_PER_SECOND) and self._all.has_room(
+            now, burst=ALL_BURST, per_second=ALL_PER_SECOND
+        )
+
     def forget(self, finding: Finding) -> None:
         """Say that *finding* could not be told: it is new the next time."""
         self._told.pop(finding.key, None)
+
+    def __contains__(self, finding: Finding) -> bool:
+        return finding.key in self._told
 
     def __len__(self) -> int:
         return len(self._told) + len(self._namespaces)
@@ -111,8 +121,7 @@ class Ledger:
             if len(self._namespaces) > MAX_NAMESPACES:
                 self._namespaces.popitem(last=False)
         self._namespaces.move_to_end(namespace)
-        has_room = bucket.has_room(now, burst=NAMESPACE_BURST, per_second=NAMESPACE_PER_SECOND)
-        if not has_room or not self._all.has_room(now, burst=ALL_BURST, per_second=ALL_PER_SECOND):
+        if not self.has_room(namespace, now):
             return False
         bucket.spent += 1
         self._all.spent += 1

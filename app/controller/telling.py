@@ -1,6 +1,7 @@
 """Judges new pods and writes Events on what controls them, while we lead."""
 
 import asyncio
+import functools
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +28,9 @@ from app.controller.events import (
 from app.controller.following import Following
 from app.controller.ledger import Again, Ledger, Outcome, Tell
 from app.controller.metrics import ControllerMetrics, Duty
+from app.controller.untold import Backlog, Source, Untold
 from app.errors import ClusterError, RefusedError
+from app.webhook.assigned import Name
 
 NEW_SECONDS: Final = 300.0
 """Pods that are older were told of by whoever led then, or before there was a webhook."""
@@ -93,7 +96,8 @@ class Telling:
         self._ledger = Ledger()
         self._waiting: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._judged: OrderedDict[str, None] = OrderedDict()
-        self._told_problems: dict[str, tuple[str, ...]] = {}
+        self._told_problems: dict[Name, tuple[str, ...]] = {}
+        self._backlog = Backlog()
         following.listen(self.heard)
 
     def heard(self, pod: Pod) -> None:
@@ -110,9 +114,12 @@ class Telling:
 
     async def look(self) -> None:
         """Judge the pods that have settled, and tell what somebody must act on."""
+        # Whoever starts with an assignment that cannot be read judges no pods, and has just that to tell.
+        await self._tell_of_assignments()
+        for untold in self._backlog.take_due(self._clock()):
+            await self._try_again(untold)
         if not self._following.is_current():
             return
-        await self._tell_of_assignments()
         turns = 0
         while self._waiting:
             key, due = next(iter(self._waiting.items()))
@@ -128,24 +135,52 @@ class Telling:
         pod = self._following.pods.get(namespace, name)
         if pod is None or pod.uid in self._judged:
             return
-        self._judged[pod.uid] = None
+        source = functools.partial(self._of_pod, namespace, name)
+        for finding in findings(pod, self._following.known().judge(pod)):
+            await self._tell(finding, source)
+        self._judged[pod.uid] = None  # what could not be told of it is in the backlog
         if len(self._judged) > MAX_JUDGED:
             self._judged.popitem(last=False)
-        for finding in findings(pod, self._following.known().judge(pod)):
-            await self._tell(finding)
 
     async def _tell_of_assignments(self) -> None:
         """Tell each problem of an assignment once for each time that it is read."""
         for name, problems in self._following.assigned.problems.items():
-            place = self._places.get(name)
-            # A file's problems are in the log of whoever mounted it: there is no object to write on.
-            if problems is not self._told_problems.get(name) and place and not is_file(place):
+            if problems is not self._told_problems.get(name):
+                source = functools.partial(self._of_assignment, name)
+                for finding in source():
+                    await self._tell(finding, source)
                 self._told_problems[name] = problems
-                namespace, _, config_map = place.partition("/")
-                for problem in problems:
-                    await self._tell(mappings_finding(namespace, config_map, problem))
 
-    async def _tell(self, finding: Finding) -> None:
+    async def _try_again(self, untold: Untold) -> None:
+        """Tell what is still so of what could not be told, and what became of it meanwhile."""
+        now = self._clock()
+        found = untold.source() if self._ledger.has_room(untold.namespace, now) else None
+        if found is None:
+            self._backlog.add(untold.finding, untold.source, now=now)
+            return
+        for finding in found:
+            if finding not in self._ledger and finding not in self._backlog:
+                await self._tell(finding, untold.source)
+
+    def _of_pod(self, namespace: str, name: str) -> list[Finding] | None:
+        if not self._following.is_current():
+            return None
+        pod = self._following.pods.get(namespace, name)
+        return [] if pod is None else list(findings(pod, self._following.known().judge(pod)))
+
+    def _of_assignment(self, name: Name) -> list[Finding]:
+        place, assigned = self._places.get(name), self._following.assigned
+        # A file's problems are in the log of whoever mounted it: there is no object to write on.
+        if not place or is_file(place):
+            return []
+        namespace, _, config_map = place.partition("/")
+        is_read = name not in assigned.unreadable
+        return [
+            mappings_finding(namespace, config_map, problem, is_read=is_read) for problem in assigned.problems[name]
+        ]
+
+    async def _tell(self, finding: Finding, source: Source) -> None:
+        """Tell *finding*, or have *source* asked for it again where that cannot be now."""
         answer = self._ledger.offer(finding, self._clock())
         if isinstance(answer, Tell | Again):
             try:
@@ -156,6 +191,8 @@ class Telling:
                 log.warning("event_failed", reason=finding.reason, problem=str(error))
                 answer = Outcome.FAILED
         self.outcomes[answer] += 1
+        if answer in {Outcome.FAILED, Outcome.LIMITED}:
+            self._backlog.add(finding, source, now=self._clock())
 
     async def _write(self, finding: Finding, answer: Tell | Again) -> Outcome:
         now = self._wall_clock()

@@ -27,6 +27,7 @@ class Assigned:
         problems: what somebody should mend, by where it stands.
         read: what could be read once, or was seen not to be there. Whoever starts with content that cannot be read has
             no last good one, and must not answer in the place of somebody who has.
+        unreadable: whose content could not be read the last time, so that what was before is in force.
     """
 
     def __init__(self, *, account: Account | None = None) -> None:
@@ -34,6 +35,7 @@ class Assigned:
         self.container_credentials: Identities = NO_IDENTITIES
         self.problems: dict[Name, tuple[str, ...]] = dict.fromkeys(NAMES, ())
         self.read: set[Name] = set()
+        self.unreadable: set[Name] = set()
         self._account = account
 
     def read_mappings(self, data: Mapping[str, str] | None) -> None:
@@ -41,7 +43,7 @@ class Assigned:
         parsed = parse_mappings(data or {}, account=self._account)
         if parsed.mappings is not None:
             self.mappings = parsed.mappings
-            self.read.add("mappings")
+        self._note("mappings", is_read=parsed.mappings is not None)
         self._tell("mappings", len(self.mappings.roles), parsed.problems)
 
     def read_container_credentials(self, data: Mapping[str, str] | None) -> None:
@@ -49,8 +51,15 @@ class Assigned:
         parsed = parse_identities(data or {})
         if parsed.identities is not None:
             self.container_credentials = parsed.identities
-            self.read.add("container_credentials")
+        self._note("container_credentials", is_read=parsed.identities is not None)
         self._tell("container_credentials", len(self.container_credentials), parsed.problems)
+
+    def _note(self, name: Name, *, is_read: bool) -> None:
+        if is_read:
+            self.read.add(name)
+            self.unreadable.discard(name)
+        else:
+            self.unreadable.add(name)
 
     def _tell(self, name: Name, entries: int, problems: tuple[str, ...]) -> None:
         self.problems[name] = problems

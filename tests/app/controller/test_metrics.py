@@ -1,6 +1,5 @@
 import re
 from datetime import UTC, datetime
-
 from pathlib import Path
 
 import pytest

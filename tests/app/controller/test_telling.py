@@ -1,6 +1,7 @@
 """New pods of a cluster in memory become Events there; time is moved by hand."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -10,12 +11,14 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from app.access.drift import Kind
+from app.cluster.watch import STALE_SECONDS
 from app.controller.cluster_metrics import ClusterMetrics
 from app.controller.drift import DriftCount
 from app.controller.following import Following
-from app.controller.ledger import AGAIN_SECONDS, Outcome
+from app.controller.ledger import AGAIN_SECONDS, NAMESPACE_BURST, Outcome
 from app.controller.metrics import ControllerMetrics
 from app.controller.telling import NEW_SECONDS, SETTLE_SECONDS, Telling
+from app.controller.untold import RETRY_SECONDS
 from app.errors import ClusterError
 from app.webhook.decision import Policy
 from tests.app.access.clusters import owned, put_pod, put_service_account
@@ -91,11 +94,11 @@ class Controller:
 
 
 @asynccontextmanager
-async def controller(cluster: FakeCluster) -> AsyncIterator[Controller]:
+async def controller(cluster: FakeCluster, *, is_current: bool = True) -> AsyncIterator[Controller]:
     one = Controller(cluster)
     tasks = [asyncio.ensure_future(loop()) for loop in one.following.loops.values()]
     try:
-        await eventually(one.following.is_current)
+        await eventually(lambda: one.following.is_current() is is_current)
         yield one
     finally:
         for task in tasks:
@@ -277,6 +280,115 @@ async def test_what_could_not_be_written_is_written_for_the_next_pod(cluster: Fa
         assert len(await one.settled()) == 1
 
     assert one.outcomes() == {"failed": 1, "written": 1}
+
+
+async def test_what_could_not_be_written_comes_without_another_pod(cluster: FakeCluster) -> None:
+    async with controller(cluster) as one:
+        cluster.failures["create", "*"] = ClusterError("no")
+        put_pod(cluster, pod(), "debug", account="app")
+        assert await one.settled() == []
+        cluster.failures.clear()
+
+        assert await one.settled(RETRY_SECONDS - 1) == []
+        (event,) = await one.settled(1)
+        assert await one.settled(RETRY_SECONDS) == [event]
+
+    assert event["reason"] == "AdmittedUnpatched"
+    assert one.outcomes() == {"failed": 1, "written": 1}
+
+
+async def test_assignment_that_could_not_be_told_of_is_told_of_later(cluster: FakeCluster) -> None:
+    async with controller(cluster) as one:
+        cluster.failures["create", "*"] = ClusterError("no")
+        cluster.put(MAPPINGS, {"data": {"config": '{"no-slash": {"RoleARN": "x"}}'}})
+        assert await one.settled() == []
+        cluster.failures.clear()
+
+        assert len(await one.settled(RETRY_SECONDS)) == 1
+        assert len(await one.settled(RETRY_SECONDS)) == 1
+
+    assert one.outcomes() == {"failed": 1, "written": 1}
+
+
+async def test_more_problems_than_there_is_room_for_are_told_of_one_by_one(cluster: FakeCluster) -> None:
+    async with controller(cluster) as one:
+        cluster.put(MAPPINGS, {"data": {"config": json.dumps({f"no-slash-{number}": {} for number in range(15)})}})
+        assert len(await one.settled()) == NAMESPACE_BURST
+        for _ in range(10):
+            await one.settled(RETRY_SECONDS)
+
+        assert len(one.events()) == 15
+    assert one.outcomes() == {"written": 15, "limited": 5}
+
+
+async def test_what_is_over_when_it_is_tried_again_is_not_told(cluster: FakeCluster) -> None:
+    async with controller(cluster) as one:
+        cluster.failures["create", "*"] = ClusterError("no")
+        put_pod(cluster, pod(), "debug", account="app")
+        cluster.put(MAPPINGS, {"data": {"config": '{"no-slash": {"RoleARN": "x"}}'}})
+        await one.settled()
+        cluster.failures.clear()
+        cluster.remove("/api/v1/namespaces/shop/pods/debug")
+        cluster.put(MAPPINGS, {"data": {"config": "{}"}})
+
+        assert await one.settled(RETRY_SECONDS) == []
+        assert await one.settled(RETRY_SECONDS) == []
+
+    assert one.outcomes() == {"failed": 2}
+
+
+async def test_what_cannot_be_written_for_an_hour_is_tried_once_a_minute_and_then_comes(cluster: FakeCluster) -> None:
+    async with controller(cluster) as one:
+        cluster.failures["create", "*"] = ClusterError("no")
+        for number in range(200):
+            put_pod(cluster, pod(), f"bogus-{number}", account=f"nobody-{number}")
+        await one.settled()
+        for _ in range(60):
+            await one.later(30)
+            await one.settled(0)
+            await one.settled(30)
+        assert cluster.requests.count(("create", EVENTS.rstrip("/"))) == NAMESPACE_BURST + 60
+        cluster.failures.clear()
+
+        await one.later(60)
+        assert len(await one.settled(0)) == 1
+
+
+async def test_pod_that_was_not_told_of_waits_while_the_snapshots_are_old(cluster: FakeCluster) -> None:
+    async with controller(cluster) as one:
+        cluster.failures["create", "*"] = ClusterError("no")
+        put_pod(cluster, pod(), "debug", account="app")
+        await one.settled()
+        cluster.failures.clear()
+
+        assert await one.settled(STALE_SECONDS + 1) == []
+        await one.later(RETRY_SECONDS)
+        assert len(await one.settled(0)) == 1
+
+
+async def test_mappings_that_cannot_be_read_leave_what_was_before_in_force(cluster: FakeCluster) -> None:
+    async with controller(cluster) as one:
+        cluster.put(MAPPINGS, {"data": {"config": "{"}})
+        (event,) = await one.settled()
+
+    (problem,) = one.following.assigned.problems["mappings"]
+    assert event["note"] == (
+        f"{problem}; what was before stays in force, and replicas that start now do not become ready"
+    )
+
+
+async def test_mappings_that_could_never_be_read_are_told_of_and_no_pod_is_judged(cluster: FakeCluster) -> None:
+    cluster.put(MAPPINGS, {"data": {"config": "{"}})
+    put_pod(cluster, pod(), "debug", account="app")
+    async with controller(cluster, is_current=False) as one:
+        await eventually(lambda: bool(one.following.assigned.problems["mappings"]))
+        cluster.failures["create", "*"] = ClusterError("no")
+        assert await one.settled() == []
+        cluster.failures.clear()
+
+        (event,) = await one.settled(RETRY_SECONDS)
+
+    assert event["reason"] == "InvalidMappings"
 
 
 async def test_ten_thousand_bogus_pods_of_one_namespace_are_a_few_events(cluster: FakeCluster) -> None:

@@ -22,9 +22,11 @@ def test_content_that_cannot_be_read_leaves_the_last_good_one_in_force() -> None
 
     assert role_of(assigned) == ROLE_ARN
     assert [len(problems) for problems in assigned.problems.values()] == [1, 0]
+    assert assigned.unreadable == {"mappings"}
     assert [entry["event"] for entry in logs] == ["assignments_read", "assignment_unusable"]
     assigned.read_mappings(GOOD)
     assert not any(assigned.problems.values())
+    assert not assigned.unreadable
 
 
 def test_bad_entry_is_named_and_the_rest_is_in_force() -> None:
