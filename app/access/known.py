@@ -7,11 +7,9 @@ from typing import Final
 from app.access.drift import Judgement, judge
 from app.access.pods import Pod
 from app.cluster.objects import UNANNOTATED, ServiceAccount
-from app.webhook.container_credentials import NO_IDENTITIES, Identities
-from app.webhook.decision import Decision, Policy, Subject, decide, identify_subject
+from app.webhook.decision import Subject
 from app.webhook.identity import Identified
-from app.webhook.inject import Object
-from app.webhook.mappings import NO_MAPPINGS, Mappings
+from app.webhook.rules import Rules
 
 MAX_JUDGEMENTS: Final = 1024
 """Of one moment, 5 MB. Lists and snapshots come sorted, so that replicas come one behind the other."""
@@ -23,41 +21,21 @@ class Known:
 
     Attributes:
         find: returns the ServiceAccount of a namespace and name, None where there is none.
-        policy: the operator's choices, the same as the webhook's.
-        mappings: the operator's map of ServiceAccounts to roles.
-        container_credentials: the ServiceAccounts of container-credentials mode.
+        rules: the operator's choices.
     """
 
     find: Callable[[str, str], ServiceAccount | None]
-    policy: Policy
-    mappings: Mappings = NO_MAPPINGS
-    container_credentials: Identities = NO_IDENTITIES
+    rules: Rules
 
     def judge(self, pod: Pod) -> Judgement:
         """Return how *pod* stands to what it would get today."""
         service_account = self.find(pod.namespace, pod.service_account)
-
-        def decided(subject: Subject, document: Callable[[], Object]) -> Decision:
-            return decide(
-                subject,
-                service_account,
-                pod=document,
-                policy=self.policy,
-                mappings=self.mappings,
-                container_credentials=self.container_credentials,
-            )
-
-        return judge(pod, decided)
+        return judge(pod, lambda subject, document: self.rules.decide(subject, service_account, pod=document))
 
     def identified(self, namespace: str, service_account: str) -> Identified:
         """Return the identity that pods of a ServiceAccount get, unless their own annotations say more."""
-        return identify_subject(
-            Subject(namespace=namespace, service_account=service_account),
-            self.find(namespace, service_account) or UNANNOTATED,
-            policy=self.policy,
-            mappings=self.mappings,
-            container_credentials=self.container_credentials,
-        )
+        subject = Subject(namespace=namespace, service_account=service_account)
+        return self.rules.identify(subject, self.find(namespace, service_account) or UNANNOTATED)
 
 
 class Judging:

@@ -139,7 +139,7 @@ class AccessMap:
             return
         if identified.identity is None:
             account = self._known.find(namespace, name)
-            key = self._known.policy.vocabulary.key("role-arn")
+            key = self._known.rules.vocabulary.key("role-arn")
             role = account.annotations.get(key, "") if account else ""
             self._tally(role, namespace, name, HOW[identified.source]).remarks[NOT_USABLE] = None
             return

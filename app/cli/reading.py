@@ -30,6 +30,7 @@ from app.settings import CONFIG_MAP, AssignmentSettings
 from app.text import shown
 from app.webhook.container_credentials import NO_IDENTITIES, Identities, parse_identities
 from app.webhook.mappings import NO_MAPPINGS, parse_mappings
+from app.webhook.rules import Rules
 
 DISCOVERY: Final = "/.well-known/openid-configuration"
 
@@ -75,16 +76,12 @@ async def service_accounts(api: ReadingApi, settings: ReadingSettings, *, namesp
 
 async def known(api: ReadingApi, settings: ReadingSettings, accounts: Snapshot[ServiceAccount]) -> Known:
     """Return what decides about pods; what is wrong with the assignments is said on standard error."""
-    rules = policy(settings)
-    mappings = parse_mappings(await _data(api, settings.mappings), account=rules.defaults.account)
+    chosen = policy(settings)
+    mappings = parse_mappings(await _data(api, settings.mappings), account=chosen.defaults.account)
     _tell(settings.mappings, mappings.problems)
     identities = await _identities(api, settings.container_credentials)
-    return Known(
-        find=accounts.get,
-        policy=rules,
-        mappings=mappings.mappings or NO_MAPPINGS,
-        container_credentials=identities,
-    )
+    rules = Rules(policy=chosen, mappings=mappings.mappings or NO_MAPPINGS, container_credentials=identities)
+    return Known(find=accounts.get, rules=rules)
 
 
 async def pods(api: ReadingApi, settings: ReadingSettings, *, namespace: str) -> AsyncIterator[Pod]:

@@ -13,6 +13,7 @@ from app.cluster.watch import STALE_SECONDS, Watched
 from app.controller.leading import Loop
 from app.webhook.assigned import Assigned
 from app.webhook.decision import Policy
+from app.webhook.rules import Rules
 
 Heard = Callable[[Pod], object]
 
@@ -62,12 +63,12 @@ class Following:
 
     def known(self) -> Known:
         """Return what a decision depends on now."""
-        return Known(
-            find=self._accounts.get,
+        rules = Rules(
             policy=self.policy,
             mappings=self.assigned.mappings,
             container_credentials=self.assigned.container_credentials,
         )
+        return Known(find=self._accounts.get, rules=rules)
 
     def _changed(self, _namespace: str, _name: str, _old: Pod | None, new: Pod | None) -> None:
         if new is not None:

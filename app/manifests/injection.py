@@ -1,8 +1,7 @@
 """Manifests and ServiceAccounts -> the manifests as the webhook would have them, and what to tell the user. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 from app.cluster.manifests import Document, service_accounts_in
@@ -12,9 +11,10 @@ from app.manifests.documents import Manifest
 from app.manifests.edits import UneditableError
 from app.text import shown
 from app.webhook.container_credentials import NO_IDENTITIES, Identities
-from app.webhook.decision import Decision, Policy, Reason, decide, malformed
+from app.webhook.decision import Decision, Policy, Reason, malformed
 from app.webhook.inject import MalformedPodError, Operation
 from app.webhook.mappings import NO_MAPPINGS, Mappings
+from app.webhook.rules import Rules
 from app.webhook.workloads import Workload, workloads
 
 HOLD_SERVICE_ACCOUNTS: Final = ("List", "ServiceAccount", "ServiceAccountList")
@@ -71,7 +71,7 @@ def inject(
         mappings: roles of ServiceAccounts that carry none themselves.
         container_credentials: the ServiceAccounts of that mode.
     """
-    rules = partial(decide, policy=policy, mappings=mappings, container_credentials=container_credentials)
+    rules = Rules(policy=policy, mappings=mappings, container_credentials=container_credentials)
     outcomes = [_decisions(document, known, rules, namespace=namespace) for document in manifest.documents]
     text, uneditable = _patched(manifest, [_operations(outcome) for outcome in outcomes])
     notices = [
@@ -92,24 +92,22 @@ def _lines(decision: Decision, *, is_uneditable: bool) -> Iterator[str]:
 
 
 _Decided = tuple[Workload, Decision]
-_Rules = Callable[..., Decision]
-"""`decide` with all that the operator chose."""
 
 
-def _decisions(document: Document, known: ServiceAccounts, rules: _Rules, *, namespace: str) -> list[_Decided]:
+def _decisions(document: Document, known: ServiceAccounts, rules: Rules, *, namespace: str) -> list[_Decided]:
     if not isinstance(document.content, dict):
         return []
     found = workloads(document.content, namespace=namespace)
     return [(workload, _decide(workload, known, rules)) for workload in found]
 
 
-def _decide(workload: Workload, known: ServiceAccounts, rules: _Rules) -> Decision:
+def _decide(workload: Workload, known: ServiceAccounts, rules: Rules) -> Decision:
     try:
         subject = workload.subject()
     except MalformedPodError as error:
         return malformed(str(error))
     service_account = known.get(subject.namespace, subject.service_account)
-    decision = rules(subject, service_account, pod=lambda: workload.pod)
+    decision = rules.decide(subject, service_account, pod=lambda: workload.pod)
     if decision.reason is Reason.SERVICE_ACCOUNT_NOT_FOUND:
         name = shown(f"{subject.namespace}/{subject.service_account}")
         # The webhook's advice is for a pod that came before its ServiceAccount.

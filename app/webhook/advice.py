@@ -12,69 +12,28 @@ template nor an annotation of ours is another than before. Else the same is said
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from app.cluster.objects import ServiceAccount, service_account
 from app.text import shown
 from app.webhook.annotations import KNOWN, MAX_ANNOTATIONS, MAX_SLIPS, ON_POD, REQUIRE_IDENTITY, Vocabulary
 from app.webhook.change import Change, annotations_of
-from app.webhook.container_credentials import NO_IDENTITIES, Identities
 from app.webhook.decision import (
     NOTHING_INJECTED,
     REMEDIES,
     REQUIRED,
-    Decision,
-    Policy,
     Reason,
     Subject,
     bounded,
-    decide,
-    identify_subject,
 )
 from app.webhook.identity import Identified
 from app.webhook.inject import MalformedPodError, Object
-from app.webhook.mappings import NO_MAPPINGS, Mappings
+from app.webhook.rules import Rules
 from app.webhook.workloads import DEFAULT_SERVICE_ACCOUNT, Workload, workloads
 
 PODS_GET_NOTHING: Final = ": its pods will get nothing"
 PODS_ARE_REFUSED: Final = ": its pods must have an AWS identity and will be refused"
 UNTIL_RESTARTED: Final = "restart this ServiceAccount's running pods, irsa drift lists them: until then they "
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Everything the operator chose that advice depends on."""
-
-    policy: Policy
-    mappings: Mappings = NO_MAPPINGS
-    container_credentials: Identities = NO_IDENTITIES
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The annotations' names."""
-        return self.policy.vocabulary
-
-    def decide(self, subject: Subject, known: ServiceAccount | None, pod: Object) -> Decision:
-        """Return what the webhook would say to a *pod* of *subject*."""
-        return decide(
-            subject,
-            known,
-            pod=lambda: pod,
-            policy=self.policy,
-            mappings=self.mappings,
-            container_credentials=self.container_credentials,
-        )
-
-    def identify(self, subject: Subject, known: ServiceAccount) -> Identified:
-        """Return the identity of pods of *subject*."""
-        return identify_subject(
-            subject,
-            known,
-            policy=self.policy,
-            mappings=self.mappings,
-            container_credentials=self.container_credentials,
-        )
 
 
 def subject_of(change: Change, *, vocabulary: Vocabulary) -> Subject | None:
@@ -164,7 +123,7 @@ def _until_restarted(before: Identified, now: Identified) -> Iterator[str]:
 
 
 def _on_pods(workload: Workload, subject: Subject, known: ServiceAccount | None, rules: Rules) -> Iterator[str]:
-    decision = rules.decide(subject, known, workload.pod)
+    decision = rules.decide(subject, known, pod=lambda: workload.pod)
     if decision.reason is Reason.SERVICE_ACCOUNT_NOT_FOUND:
         if subject.service_account != DEFAULT_SERVICE_ACCOUNT:  # which every namespace gets in a moment
             name = shown(f"{subject.namespace}/{subject.service_account}")

@@ -5,12 +5,13 @@ from typing import Any
 
 from app.cluster.source import ServiceAccountSource
 from app.webhook import review as reviews
-from app.webhook.advice import Rules, advice, subject_of
+from app.webhook.advice import advice, subject_of
 from app.webhook.assigned import Assigned
 from app.webhook.change import Change, change_of
 from app.webhook.decision import Policy
 from app.webhook.exchange import MAX_LOGGED_CHARACTERS, Bodies, ReviewEndpoint
 from app.webhook.metrics import WarnOutcome, WebhookMetrics
+from app.webhook.rules import Rules
 
 
 class WarnEndpoint(ReviewEndpoint):

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cluster.objects import ServiceAccount
-from app.webhook.advice import Rules, advice, subject_of
+from app.webhook.advice import advice, subject_of
 from app.webhook.annotations import MAX_ANNOTATIONS, Vocabulary
 from app.webhook.change import Change
 from app.webhook.decision import MAX_WARNING_CHARACTERS, MAX_WARNINGS, Policy, Subject
 from app.webhook.mappings import MappedRole, Mappings
+from app.webhook.rules import Rules
 from tests.builders import BARE, MOUNT_PATH, ROLE_ARN, annotated, container
 
 RULES = Rules(policy=Policy())
