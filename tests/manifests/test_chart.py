@@ -10,6 +10,16 @@ from tests.manifests.chart import CHART, VERSION, helm, kinds, named, render
 
 DIGEST = "sha256:" + "0" * 64
 GIVEN = {"mode": "given", "given": {"secretName": "mine", "caBundle": "QUJD"}}
+MORE_FILES: Mapping[str, Any] = {
+    "extraVolumes": [
+        {"name": "identities", "configMap": {"name": "identities"}},
+        {"name": "client-ca", "configMap": {"name": "client-ca"}},
+    ],
+    "extraVolumeMounts": [
+        {"name": "identities", "mountPath": "/identities", "readOnly": True},
+        {"name": "client-ca", "mountPath": "/client-ca", "readOnly": True},
+    ],
+}
 
 COMBINATIONS = [
     pytest.param({}, id="defaults"),
@@ -57,6 +67,14 @@ COMBINATIONS = [
         },
         id="everything about pods",
     ),
+    pytest.param(
+        {
+            "containerCredentials": {"file": "/identities/identities.json"},
+            "webhook": {"settings": {"client-ca": "/client-ca/ca.crt", "drain-seconds": 60}} | MORE_FILES,
+            "controller": MORE_FILES,
+        },
+        id="further files",
+    ),
 ]
 
 
@@ -102,6 +120,12 @@ def nulls(value: Any, path: str = "") -> list[str]:
             "certificates.given: expected secretName and caBundle with certificates.mode given, got less",
             id="a given certificate that is not given",
         ),
+        pytest.param(
+            {"containerCredentials": {"name": "identities", "file": "/identities.json"}},
+            "containerCredentials: expected name or file, got both",
+            id="container credentials from two places",
+        ),
+        pytest.param({"containerCredentials": {"file": "a.json"}}, "/containerCredentials/file", id="a relative path"),
         pytest.param(
             {"controller": {"enabled": False}},
             "certificates.mode: expected cert-manager or given where controller.enabled is false, got controller",
@@ -185,3 +209,54 @@ def test_control_plane_that_cannot_reach_pods_reaches_the_node() -> None:
     # Two pods of one node would want one port.
     assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
     assert "hostNetwork" not in named(manifests, "Deployment", "irsa-controller")["spec"]["template"]["spec"]
+
+
+def test_settings_find_the_files_that_further_volumes_bring() -> None:
+    manifests = render(
+        {
+            "containerCredentials": {"file": "/identities/identities.json"},
+            "webhook": {"settings": {"client-ca": "/client-ca/ca.crt"}} | MORE_FILES,
+            "controller": MORE_FILES,
+        }
+    )
+
+    for component, own in {"webhook": ["settings", "tls"], "controller": ["settings"]}.items():
+        pod = named(manifests, "Deployment", f"irsa-{component}")["spec"]["template"]["spec"]
+        assert [volume["name"] for volume in pod["volumes"]] == [*own, "identities", "client-ca"]
+        [container] = pod["containers"]
+        assert container["volumeMounts"][len(own) :] == MORE_FILES["extraVolumeMounts"]
+    config = YAML(typ="safe").load(named(manifests, "ConfigMap", "irsa-settings")["data"]["settings.yaml"])
+    assert config["webhook"]["client-ca"] == "/client-ca/ca.crt"
+    assert {settings["container-credentials"] for settings in config.values()} == {"/identities/identities.json"}
+    assert [one for one in kinds(manifests) if one.endswith("-container-credentials")] == []
+
+
+@pytest.mark.parametrize(("drain_seconds", "expected"), [(None, 30), (0, 25), (300, 325)])
+def test_webhook_is_given_the_time_to_drain(drain_seconds: int | None, expected: int) -> None:
+    settings = {} if drain_seconds is None else {"drain-seconds": drain_seconds}
+
+    deployment = named(render({"webhook": {"settings": settings}}), "Deployment", "irsa-webhook")
+
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "may_ask"),
+    [
+        pytest.param({}, set(), id="not asked for"),
+        pytest.param({"settings": {"aws-account": "111122223333"}}, set(), id="an account of twelve digits"),
+        pytest.param({"settings": {"aws-account": "imds"}}, {"irsa-webhook", "irsa-controller"}, id="both"),
+        pytest.param({"webhook": {"settings": {"aws-account": "imds"}}}, {"irsa-webhook"}, id="the webhook alone"),
+        pytest.param(
+            {"settings": {"aws-account": "imds"}, "controller": {"settings": {"aws-account": "111122223333"}}},
+            {"irsa-webhook"},
+            id="the controller not",
+        ),
+    ],
+)
+def test_who_asks_ec2_for_the_account_may_reach_it(values: Mapping[str, Any], may_ask: set[str]) -> None:
+    manifests = render({"networkPolicy": {"enabled": True}} | values)
+
+    rule = {"to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}], "ports": [{"port": 80, "protocol": "TCP"}]}
+    policies = [one for one in manifests if one["kind"] == "NetworkPolicy"]
+    assert {one["metadata"]["name"] for one in policies if rule in one["spec"]["egress"]} == may_ask

@@ -30,6 +30,10 @@ spec:
       serviceAccountName: irsa-{{ .component }}
       automountServiceAccountToken: true
       enableServiceLinks: false
+      {{- if $isWebhook }}
+      # drain-seconds, and what is under way on both ports then.
+      terminationGracePeriodSeconds: {{ add 25 (dig "drain-seconds" 5 .values.settings) }}
+      {{- end }}
       {{- if $onHost }}
       hostNetwork: true
       dnsPolicy: ClusterFirstWithHostNet
@@ -100,6 +104,7 @@ spec:
             {{- if $isWebhook }}
             - {name: tls, mountPath: /etc/irsa/tls, readOnly: true}
             {{- end }}
+            {{- with .values.extraVolumeMounts }}{{ toYaml . | nindent 12 }}{{ end }}
       volumes:
         - name: settings
           configMap: {name: irsa-settings}
@@ -111,4 +116,5 @@ spec:
             # Named, so that a pod waits for its certificate before it starts, and does not start and fail.
             items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]
         {{- end }}
+        {{- with .values.extraVolumes }}{{ toYaml . | nindent 8 }}{{ end }}
 {{- end }}

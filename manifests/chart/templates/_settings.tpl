@@ -6,7 +6,11 @@
 {{- with include "irsa.configMap" (dict "context" . "configMap" $values.mappings) -}}
 {{- $_ := set $said "mappings" . -}}
 {{- end -}}
-{{- with include "irsa.configMap" (dict "context" . "configMap" $values.containerCredentials) -}}
+{{- $credentials := $values.containerCredentials -}}
+{{- if and $credentials.name $credentials.file -}}
+{{- fail "containerCredentials: expected name or file, got both" -}}
+{{- end -}}
+{{- with $credentials.file | default (include "irsa.configMap" (dict "context" . "configMap" $credentials)) -}}
 {{- $_ := set $said "container-credentials" . -}}
 {{- end -}}
 {{- $commands := dict "webhook" (dict) -}}
