@@ -86,6 +86,8 @@ class Finding:
 def findings(pod: Pod, judgement: Judgement) -> Iterator[Finding]:
     """Yield what somebody must act on about a pod that was created a moment ago."""
     decision, drift = judgement.decision, judgement.drift
+    if decision.reason is Reason.MALFORMED_POD and not pod.spec:
+        return  # its spec is too long for us to keep; the webhook read all of it
     account = shown(f"{pod.namespace}/{pod.service_account}")
     if drift is not None and drift.kind is Kind.UNPATCHED:
         # No name of a pod, so that a hundred of one owner are told of once.

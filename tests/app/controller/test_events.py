@@ -63,6 +63,13 @@ def bare(document: dict[str, Any]) -> Pod:
             id="hostile role",
         ),
         pytest.param(
+            kept(pod(*(container(f"c{number}") for number in range(1001)))),
+            annotated(),
+            "MalformedPod",
+            "write at most 1000 containers, got more: nothing was injected",
+            id="more containers than there can be",
+        ),
+        pytest.param(
             kept(injected(annotations={"eks.amazonaws.com/token-expiration": "x"})),
             annotated(),
             "InvalidAnnotation",
@@ -88,6 +95,12 @@ def test_pod_that_is_as_somebody_wanted_is_not_told_of(
     document: dict[str, Any], service_account: ServiceAccount
 ) -> None:
     assert told(kept(document), service_account) == []
+
+
+def test_pod_that_is_too_large_to_be_kept_is_not_judged() -> None:
+    large = pod(*(container(f"c{number}", env=[{"name": f"AWS_{'X' * 200}"}]) for number in range(200)))
+
+    assert told(kept(large), annotated()) == []
 
 
 def test_bare_pod_is_told_of_on_its_service_account_without_its_name() -> None:
