@@ -188,7 +188,7 @@ class Pod:
             MalformedPodError: its spec is too long.
         """
         if not self.spec:
-            raise MalformedPodError(f"expected a spec of at most {MAX_SPEC_CHARACTERS} characters, got more")
+            raise MalformedPodError(f"write a spec of at most {MAX_SPEC_CHARACTERS} characters, got more")
         metadata: Object = {"generateName": self.generate_name} if self.generate_name else {"name": self.name}
         metadata["namespace"] = self.namespace
         if self.labels:

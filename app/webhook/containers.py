@@ -22,9 +22,9 @@ def containers(spec: Object, identity: Identity) -> list[tuple[str, Object]]:
     """
     regular, init = list_at(spec, "containers", "/spec"), list_at(spec, "initContainers", "/spec")
     if not regular and not init:
-        raise MalformedPodError("expected containers at /spec/containers, got none")
+        raise MalformedPodError("write containers at /spec/containers, got none")
     if len(regular) + len(init) > MAX_CONTAINERS:
-        raise MalformedPodError(f"expected at most {MAX_CONTAINERS} containers, got more")
+        raise MalformedPodError(f"write at most {MAX_CONTAINERS} containers, got more")
     but, only = identity.skip_containers, identity.include_containers
     return [
         (f"/spec/{key}/{index}", container)

@@ -267,6 +267,6 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def malformed(what: str) -> Decision:
+def malformed(remedy: str) -> Decision:
     """Return the decision on a pod that cannot be read: it is not ours to judge, so nothing is added to it."""
-    return _refusal(Reason.MALFORMED_POD, what)
+    return _refusal(Reason.MALFORMED_POD, remedy)

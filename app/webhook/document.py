@@ -16,7 +16,7 @@ Operation = dict[str, Any]
 
 
 class MalformedPodError(ValueError):
-    """A pod with another type than Kubernetes has where we must look. The message names the place."""
+    """A pod with another type than Kubernetes has where we must look. The message says what to write, and where."""
 
 
 class ConflictError(ValueError):
@@ -31,7 +31,7 @@ def object_at(parent: Object, key: str, path: str) -> Object:
     """
     value = parent.get(key)
     if not isinstance(value, dict):
-        raise MalformedPodError(f"expected an object at {path}/{key}, got {_kind(value)}")
+        raise MalformedPodError(f"write an object at {path}/{key}, got {_kind(value)}")
     return value
 
 
@@ -45,7 +45,7 @@ def list_at(parent: Object, key: str, path: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise MalformedPodError(f"expected an array at {path}/{key}, got {_kind(value)}")
+        raise MalformedPodError(f"write an array at {path}/{key}, got {_kind(value)}")
     return value
 
 
@@ -61,7 +61,7 @@ def names_of(items: list[Any], path: str, key: str) -> list[str]:
         names = [None]
     # Both passes run without Python's code for what a JSON decoder gives; YAML's strings are of other classes.
     if not ONLY_STR.issuperset(map(type, names)) and not all(isinstance(name, str) for name in names):
-        raise MalformedPodError(f"expected objects with a string as name in {path}/{key}")
+        raise MalformedPodError(f"write objects with a string as name in {path}/{key}")
     return names
 
 

@@ -79,7 +79,7 @@ class Review(msgspec.Struct, frozen=True):
     head: Head | None
     """None where the object is no pod that we could read."""
     problem: str
-    """Why there is no head."""
+    """Why there is no head: what to write instead of what."""
     body: bytes
 
 
@@ -99,8 +99,8 @@ def parse(body: bytes) -> Review:
         typed = _typed.decode(body)
         request, version, head = typed.request, typed.version, typed.request.object
     except UNREADABLE as error:
-        problem = _problem(error)
-        request, version = _without_the_object(body, problem)
+        problem = f"write {_difference(error)}"
+        request, version = _without_the_object(body, error)
     uid = request.uid
     if not isinstance(uid, str) or not uid:
         raise BadReviewError("expected an AdmissionReview with a string request.uid, got none")
@@ -108,7 +108,7 @@ def parse(body: bytes) -> Review:
     return Review(uid, version if known else V1, request, head, problem, body)
 
 
-def _without_the_object(body: bytes, problem: str) -> tuple[_Request[Any], Any]:
+def _without_the_object(body: bytes, error: Exception) -> tuple[_Request[Any], Any]:
     """Return request and apiVersion of a *body* whose object cannot be read: then the pod is not ours to judge."""
     try:
         envelope = _untyped.decode(body)
@@ -116,7 +116,7 @@ def _without_the_object(body: bytes, problem: str) -> tuple[_Request[Any], Any]:
         start = body[:UID_BYTES]
         found = _UID.search(start)
         if found is None:
-            raise BadReviewError(problem) from None
+            raise BadReviewError(f"expected {_difference(error)}") from None
         written = [version for version in VERSIONS if f'"{version}"'.encode() in start]
         return _Request(uid=found[1].decode()), written[0] if written else V1
     return envelope.request, envelope.version
@@ -133,9 +133,9 @@ def subject_of(review: Review) -> Subject | Decision:
             warnings=(f"register this webhook for pods only, it was asked about {shown(request.kind.get('kind'))}",),
         )
     if head is None:
-        return malformed(review.problem or "expected a pod at request.object, got nothing")
+        return malformed(review.problem or "write a pod at request.object, got nothing")
     if not isinstance(request.namespace, str):
-        return malformed("expected a string as request.namespace")
+        return malformed("write a string at request.namespace")
     return Subject(
         namespace=request.namespace,
         pod=head.metadata.name or head.metadata.generate_name or "",
@@ -162,9 +162,9 @@ def pod_of(review: Review) -> Object:
     try:
         pod = _document.decode(_untyped.decode(review.body).request.object)
     except UNREADABLE as error:
-        raise MalformedPodError(_problem(error)) from error
+        raise MalformedPodError(f"write {_difference(error)}") from error
     if not isinstance(pod, dict):
-        raise MalformedPodError("expected a pod, got no object")
+        raise MalformedPodError("write a pod at request.object, got no object")
     return pod
 
 
@@ -216,14 +216,14 @@ def admission(review: Review, warnings: tuple[str, ...], *, reason: str) -> byte
     return _encoder.encode(_Answer(review.version, "AdmissionReview", response))
 
 
-def _problem(error: Exception) -> str:
-    """Return "expected …, got …" for what msgspec says: names of types and places, nothing of the body itself."""
+def _difference(error: Exception) -> str:
+    """Return what there should be, "got" and what there is, as msgspec says it: types and places, nothing of a body."""
     if isinstance(error, UnicodeDecodeError):
-        return "expected UTF-8, got other bytes"
+        return "UTF-8, got other bytes"
     if isinstance(error, RecursionError):
-        return "expected an AdmissionReview, got JSON that is nested too deeply"
+        return "an AdmissionReview, got JSON that is nested too deeply"
     found = _TYPE_ERROR.fullmatch(str(error))
     if found is None:
-        return f"expected an AdmissionReview in JSON, got something else: {shown(str(error), limit=120)}"
+        return f"an AdmissionReview in JSON, got something else: {shown(str(error), limit=120)}"
     expected, got, place = found.groups()
-    return f"expected {expected} at {(place or '$').removeprefix('$.')}, got {got}"
+    return f"{expected} at {(place or '$').removeprefix('$.')}, got {got}"

@@ -129,7 +129,7 @@ def _group(version: object) -> str:
 
 def _object(value: Any, what: str, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise MalformedPodError(f"expected {what} at {path}")
+        raise MalformedPodError(f"write {what} at {path}")
     return value
 
 
@@ -138,7 +138,7 @@ def _string(parent: dict[str, Any], key: str, path: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise MalformedPodError(f"expected a string at {path}/{shown(key)[1:-1]}")
+        raise MalformedPodError(f"write a string at {path}/{shown(key)[1:-1]}")
     return value
 
 

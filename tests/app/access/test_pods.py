@@ -138,7 +138,7 @@ def test_spec_of_a_pod_that_is_made_to_cost_is_not_kept() -> None:
 
     assert found.spec == ""
     with pytest.raises(
-        MalformedPodError, match=f"^expected a spec of at most {MAX_SPEC_CHARACTERS} characters, got more$"
+        MalformedPodError, match=f"^write a spec of at most {MAX_SPEC_CHARACTERS} characters, got more$"
     ):
         found.document()
 

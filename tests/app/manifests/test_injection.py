@@ -146,13 +146,13 @@ def test_settings_decide_as_they_do_for_the_webhook() -> None:
 @pytest.mark.parametrize(
     ("pod", "notice"),
     [
-        ("spec: 3\n", "expected an object at /spec"),
-        ("metadata: [p]\nspec: {}\n", "expected an object at /metadata"),
-        ("spec: {serviceAccountName: 1}\n", "expected a string at /spec/serviceAccountName"),
-        ("metadata: {annotations: {a/b: yes, c: true}}\nspec: {}\n", "expected a string at /metadata/annotations/c"),
-        ("metadata: {annotations: 1}\nspec: {}\n", "expected an object at /metadata/annotations"),
-        ("spec: {containers: {}}\n", "expected an array at /spec/containers, got an object"),
-        ("spec: {containers: [a]}\n", "expected objects with a string as name in /spec/containers"),
+        ("spec: 3\n", "write an object at /spec"),
+        ("metadata: [p]\nspec: {}\n", "write an object at /metadata"),
+        ("spec: {serviceAccountName: 1}\n", "write a string at /spec/serviceAccountName"),
+        ("metadata: {annotations: {a/b: yes, c: true}}\nspec: {}\n", "write a string at /metadata/annotations/c"),
+        ("metadata: {annotations: 1}\nspec: {}\n", "write an object at /metadata/annotations"),
+        ("spec: {containers: {}}\n", "write an array at /spec/containers, got an object"),
+        ("spec: {containers: [a]}\n", "write objects with a string as name in /spec/containers"),
     ],
 )
 def test_pod_of_other_types_than_kubernetes_has_is_left_alone(pod: str, notice: str) -> None:

@@ -248,7 +248,7 @@ SUFFIX = ": this pod must have an AWS identity and would get none"
             annotated(),
             {"before": {"spec": 1}},
             Reason.MALFORMED_POD,
-            "expected an object at /spec, got a number",
+            "write an object at /spec, got a number",
             id="malformed",
         ),
     ],
@@ -305,7 +305,7 @@ def test_annotation_on_the_pod_or_under_another_prefix_requires_nothing() -> Non
 @pytest.mark.parametrize(
     ("decision", "denial"),
     [
-        (malformed("expected a pod"), f"expected a pod{SUFFIX}"),
+        (malformed("write a pod"), f"write a pod{SUFFIX}"),
         (
             Decision(reason=Reason.INTERNAL_ERROR),
             f"try again, and then report it to whoever runs the webhook, whose log says more{SUFFIX}",

@@ -192,18 +192,18 @@ def test_update_without_new_containers_adds_nothing(new: list[dict[str, Any]]) -
 @pytest.mark.parametrize(
     ("after", "before", "message"),
     [
-        pytest.param({}, pod(), "expected an object at /spec, got nothing", id="no-spec"),
-        pytest.param(pod(), {}, "expected an object at /spec, got nothing", id="no-spec-before"),
+        pytest.param({}, pod(), "write an object at /spec, got nothing", id="no-spec"),
+        pytest.param(pod(), {}, "write an object at /spec, got nothing", id="no-spec-before"),
         pytest.param(
             pod(ephemeralContainers=[7]),
             pod(),
-            "expected objects with a string as name in /spec/ephemeralContainers",
+            "write objects with a string as name in /spec/ephemeralContainers",
             id="number-as-container",
         ),
         pytest.param(
             debugged(injected(pod()), container("debug", volumeMounts={})),
             injected(pod()),
-            "expected an array at /spec/ephemeralContainers/0/volumeMounts, got an object",
+            "write an array at /spec/ephemeralContainers/0/volumeMounts, got an object",
             id="mounts",
         ),
     ],

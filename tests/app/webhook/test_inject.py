@@ -271,7 +271,7 @@ def test_variable_that_the_operator_gives_is_not_given_twice() -> None:
 
 
 def test_pod_with_more_containers_than_any_node_runs_is_malformed() -> None:
-    with pytest.raises(MalformedPodError, match=r"^expected at most 1000 containers, got more$"):
+    with pytest.raises(MalformedPodError, match=r"^write at most 1000 containers, got more$"):
         operations(pod(*[container(f"c{n}") for n in range(1001)]), identity(), injection=Injection())
 
 
@@ -287,31 +287,29 @@ def test_own_token_in_our_place_serves_a_container_with_its_own_variables() -> N
 @pytest.mark.parametrize(
     ("before", "message"),
     [
-        pytest.param({}, "expected an object at /spec, got nothing", id="no-spec"),
-        pytest.param({"spec": {}}, "expected containers at /spec/containers, got none", id="no-containers"),
-        pytest.param({"spec": []}, "expected an object at /spec, got an array", id="spec-array"),
-        pytest.param(
-            pod() | {"spec": {"containers": 1}}, "expected an array at /spec/containers, got a number", id="int"
-        ),
-        pytest.param(pod(env={}, volumes="x"), "expected an array at /spec/volumes, got a string", id="volumes"),
+        pytest.param({}, "write an object at /spec, got nothing", id="no-spec"),
+        pytest.param({"spec": {}}, "write containers at /spec/containers, got none", id="no-containers"),
+        pytest.param({"spec": []}, "write an object at /spec, got an array", id="spec-array"),
+        pytest.param(pod() | {"spec": {"containers": 1}}, "write an array at /spec/containers, got a number", id="int"),
+        pytest.param(pod(env={}, volumes="x"), "write an array at /spec/volumes, got a string", id="volumes"),
         pytest.param(
             {"spec": {"containers": [None]}},
-            "expected objects with a string as name in /spec/containers",
+            "write objects with a string as name in /spec/containers",
             id="null-container",
         ),
         pytest.param(
             {"spec": {"containers": [{"name": ["x"]}]}},
-            "expected objects with a string as name in /spec/containers",
+            "write objects with a string as name in /spec/containers",
             id="list-as-name",
         ),
         pytest.param(
             pod(container(env=[{"value": "x"}])),
-            "expected objects with a string as name in /spec/containers/0/env",
+            "write objects with a string as name in /spec/containers/0/env",
             id="nameless-variable",
         ),
         pytest.param(
             pod(container(volumeMounts=[7])),
-            "expected objects with a string as name in /spec/containers/0/volumeMounts",
+            "write objects with a string as name in /spec/containers/0/volumeMounts",
             id="number-as-mount",
         ),
     ],

@@ -48,8 +48,8 @@ def test_template_without_metadata_gets_it_for_the_label(metadata: dict[str, Any
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        pytest.param([], "expected an object at /metadata, got an array", id="metadata"),
-        pytest.param({"labels": "x"}, "expected an object at /metadata/labels, got a string", id="labels"),
+        pytest.param([], "write an object at /metadata, got an array", id="metadata"),
+        pytest.param({"labels": "x"}, "write an object at /metadata/labels, got a string", id="labels"),
     ],
 )
 def test_metadata_of_other_types_is_named_with_its_place(metadata: Any, message: str) -> None:

@@ -122,7 +122,7 @@ def test_defaults_that_kube_apiserver_fills_in_do_not_hide_what_is_ours() -> Non
 def test_annotations_of_other_types_are_named_with_their_place(annotations: Any) -> None:
     before = pod() | {"metadata": {"annotations": annotations}}
 
-    with pytest.raises(MalformedPodError, match=r"^expected an object at /metadata/annotations, got an? "):
+    with pytest.raises(MalformedPodError, match=r"^write an object at /metadata/annotations, got an? "):
         operations(before, WHO, injection=Injection())
 
 

@@ -81,7 +81,7 @@ def test_owner_is_the_one_that_controls_the_pod(owners: Any, uid: str) -> None:
 def test_owners_of_another_type_are_warned_of_with_their_place() -> None:
     assert reviews.subject_of(parsed(review(pod() | {"metadata": {"ownerReferences": [{"uid": 1}]}}))) == Decision(
         reason=Reason.MALFORMED_POD,
-        warnings=("expected str at request.object.metadata.ownerReferences[0].uid, got int: nothing was injected",),
+        warnings=("write str at request.object.metadata.ownerReferences[0].uid, got int: nothing was injected",),
     )
 
 
@@ -133,7 +133,7 @@ def test_wrong_type_is_warned_of_with_its_place() -> None:
 
     assert isinstance(decision, Decision)
     assert decision.warnings == (
-        "expected str | null at request.object.spec.serviceAccountName, got array: nothing was injected",
+        "write str | null at request.object.spec.serviceAccountName, got array: nothing was injected",
     )
 
 
