@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from app.access.drift import Kind
 from app.access.rows import How
-from app.cli import entry
+from app.cli import command_line
 from app.cli.commands import COMMANDS
 from app.controller.cluster_metrics import ClusterMetrics
 from app.controller.drift import DriftCount
@@ -214,7 +214,7 @@ def test_commands_that_are_shown_exist_with_their_flags(
     monkeypatch.setenv("COLUMNS", "400")
     [command] = [name for name in COMMANDS if words[1 : 1 + len(name.split())] == name.split()]
 
-    assert entry.run([*command.split(), "--help"]) == 0
+    assert command_line.run([*command.split(), "--help"]) == 0
 
     known = capsys.readouterr().out
     assert [flag for flag in words if flag.startswith("-") and flag != "-" and f"{flag} " not in known] == []

@@ -1,1 +1,1 @@
-"""The command line: ``entry`` finds the command, one small file per command parses, calls and prints."""
+"""The command line: ``entry`` starts, ``command_line`` finds the command, one small file per command does it."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from app.cli.entry import run
+from app.cli.command_line import run
 from tests.builders import ROLE_ARN
 from tests.e2e.installing import HOOKS, NAME, Release, eventually, namespace, release, sent_to
 from tests.e2e.kubectl import Kubectl

@@ -1,10 +1,11 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from app.cli import entry, environment
+from app.cli import command_line, environment
 from app.cli.commands import COMMANDS
 from app.errors import ConfigurationError
 
@@ -21,7 +22,7 @@ def irsa(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_overview_names_every_command_and_imports_none() -> None:
-    page = entry.overview()
+    page = command_line.overview()
 
     assert all(name in page for name in COMMANDS)
     done = irsa("--help")
@@ -115,15 +116,15 @@ def test_settings_file_that_is_none_is_one_line_and_exit_2(tmp_path: Path, conte
     config = tmp_path / "irsa.yaml"
     config.write_text(content)
 
-    assert entry.run(["--config", str(config), "webhook"]) == 2
-    assert entry.run([f"--config={config}", "webhook"]) == 2
+    assert command_line.run(["--config", str(config), "webhook"]) == 2
+    assert command_line.run([f"--config={config}", "webhook"]) == 2
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere.yaml"])
 def test_settings_file_that_cannot_be_read_is_one_line_and_exit_2(
     capsys: pytest.CaptureFixture[str], path: str
 ) -> None:
-    assert entry.run(["webhook", f"--config={path}"]) == 2
+    assert command_line.run(["webhook", f"--config={path}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -163,3 +164,19 @@ def test_variables_of_services_and_tests_are_nobodys_slip() -> None:
 
     with pytest.raises(ConfigurationError):
         environment.refuse_unknown(["IRSA_PROT"], flags=["--port"])
+
+
+@pytest.mark.parametrize("module", ["difflib", "app.cli.commands", "app.cli.dispatch", "cyclopts"])
+def test_interrupt_while_modules_are_imported_is_silent(module: str) -> None:
+    """Python tells of each module on standard error when it is there, so that we know when to interrupt."""
+    command = [sys.executable, "-X", "importtime", "-m", "app", "access", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.split("|")[-1].strip() == module:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = [line for line in process.stderr if not line.startswith("import time:")]
+        status = process.wait(30)
+
+    assert (status in {-signal.SIGINT, 130}, rest) == (True, [])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import entry
+from app.cli import command_line
 from app.manifests.injection import UNEDITABLE
 from tests.app.manifests.injecting import POD, SERVICE_ACCOUNT, injected
 
@@ -33,7 +33,7 @@ class Command:
         for name, value in variables.items():
             self._monkeypatch.setenv(name, value)
         self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        status = entry.run(["inject", *arguments])
+        status = command_line.run(["inject", *arguments])
         out, err = self._capture.readouterr()
         return Outcome(status, out.decode(), err.decode())
 

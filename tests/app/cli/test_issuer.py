@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from app.cli.entry import run
+from app.cli.command_line import run
 from oidc.documents import documents
 from oidc.issuer import Issuer
 from oidc.key_files import read_public_keys, read_signing_key
