@@ -42,7 +42,7 @@ class How(StrEnum):
     INJECTED = "injected earlier"
     """Its running pods have it, and would not get it today."""
     TRUST_POLICY = "trust policy"
-    """Nobody asks, and the role would let it in."""
+    """It does not ask, and the role would let it in."""
 
 
 HOW: Final = {

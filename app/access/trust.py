@@ -8,7 +8,7 @@ from app.access.rows import How, Row, with_remark
 from oidc.aws.trust import SERVICE_ACCOUNT, Statement, Verdict, trusted_subjects, verdict
 
 REMARKS: Final = {Verdict.NO: "not trusted", Verdict.UNCERTAIN: "trust depends on further conditions"}
-NOT_ANNOTATED: Final = "trusted, and asks for nothing"
+NOT_ANNOTATED: Final = "trusted, not annotated"
 WILDCARD: Final = "trusted by a wildcard"
 
 

@@ -40,7 +40,7 @@ def access(
         account: Only roles of this AWS account.
         as_json: Print JSON.
         as_csv: Print CSV.
-        aws: Ask IAM for the roles' trust policies, say whom they refuse, and list whom they trust besides.
+        aws: Ask IAM for the account's roles, say whom their trust policies refuse, and list whom they trust besides.
         issuer: The issuer of the cluster's tokens, for --aws; by default what the API server says.
         settings: The webhook's flags that decide about the result, and how to reach the cluster.
     """

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -185,6 +185,18 @@ class FakeIam:
     def __init__(self, *roles: tuple[str, Any]) -> None:
         self.roles = {arn.rpartition("/")[2]: {"Arn": arn, "AssumeRolePolicyDocument": policy} for arn, policy in roles}
         self.failure: Exception | None = None
+        self.may_list = True
+
+    def get_paginator(self, operation_name: str, /) -> "FakeIam":
+        assert operation_name == "list_roles"
+        return self
+
+    def paginate(self, *, PaginationConfig: Mapping[str, int]) -> Iterator[Mapping[str, Any]]:  # noqa: N803 - boto3's
+        assert PaginationConfig == {"PageSize": 1000}
+        if self.failure or not self.may_list:
+            raise self.failure or ClientError({"Error": {"Code": "AccessDenied"}}, "ListRoles")
+        for role in self.roles.values():  # a page each
+            yield {"Roles": [role]}
 
     def get_role(self, *, RoleName: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's own spelling
         if self.failure:
@@ -210,29 +222,67 @@ def policy_for(*subjects: str, operator: str = "StringEquals") -> dict[str, Any]
     }
 
 
-def test_trust_policies_say_who_is_refused_and_who_is_trusted_besides() -> None:
-    iam = FakeIam(
-        (
-            ROLE_ARN,
-            policy_for("system:serviceaccount:shop:other", "system:serviceaccount:team-*:*", operator="StringLike"),
-        ),
-        (OTHER.replace("444455556666", "111122223333"), policy_for("system:serviceaccount:shop:idle")),
-    )
+def trusted_by(iam: FakeIam) -> list[tuple[str, str, str, str, tuple[str, ...]]]:
     found = [row for row in rows(shop()) if row.how.value in {"annotation", "mapping"} and row.audience]
-
     trusted = trusts({row.role_arn for row in found}, issuer=ISSUER, iam=iam)
-
-    assert [(row.service_account, row.namespace, row.how.value, row.odd) for row in trust.judged(found, trusted)] == [
-        ("app", "shop", "annotation", ("1 pod drifted", "1 pod unpatched", "not trusted")),
-        ("idle", "shop", "annotation", ("no pods", "role is in another account, not looked at")),
-        ("mapped", "shop", "mapping", ("1 pod unpatched", "role is in another account, not looked at")),
-        ("other", "shop", "trust policy", ("trusted, and asks for nothing",)),
-        ("*", "team-*", "trust policy", ("trusted by a wildcard",)),
+    return [
+        (row.role_arn.rpartition("/")[2], row.namespace, row.service_account, row.how.value, row.odd)
+        for row in trust.judged(found, trusted)
     ]
 
 
-def test_role_that_is_not_there_is_said() -> None:
-    assert trusts([ROLE_ARN, "no-arn"], issuer=ISSUER, iam=FakeIam())[ROLE_ARN].problem == "no such role"
+OF_THE_SHOP = policy_for("system:serviceaccount:shop:other", "system:serviceaccount:team-*:*", operator="StringLike")
+JUDGED = [
+    ("shop", "shop", "app", "annotation", ("1 pod drifted", "1 pod unpatched", "not trusted")),
+    ("other", "shop", "idle", "annotation", ("no pods", "role is in another account, not looked at")),
+    ("other", "shop", "mapped", "mapping", ("1 pod unpatched", "role is in another account, not looked at")),
+]
+TRUSTED_BESIDES = [
+    ("shop", "shop", "other", "trust policy", ("trusted, not annotated",)),
+    ("shop", "team-*", "*", "trust policy", ("trusted by a wildcard",)),
+]
+
+
+def test_trust_policies_say_who_is_refused_and_who_is_trusted_besides(capsys: pytest.CaptureFixture[str]) -> None:
+    forgotten = "arn:aws:iam::111122223333:role/team/forgotten"
+    iam = FakeIam(
+        (ROLE_ARN, OF_THE_SHOP),
+        (forgotten, policy_for("system:serviceaccount:shop:app", "system:serviceaccount:gone:gone")),
+        ("arn:aws:iam::111122223333:role/node", {"Statement": {"Principal": {"Service": "ec2.amazonaws.com"}}}),
+        ("arn:aws:iam::111122223333:role/unset", None),
+    )
+
+    assert trusted_by(iam) == [
+        *JUDGED,
+        *TRUSTED_BESIDES,
+        ("forgotten", "shop", "app", "trust policy", ("trusted, not annotated",)),
+        ("forgotten", "gone", "gone", "trust policy", ("trusted, not annotated",)),
+    ]
+    assert "ListRoles" not in capsys.readouterr().err
+
+
+def test_where_roles_may_not_be_listed_those_that_are_asked_for_are_looked_at(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    of_the_same_name = OTHER.replace("444455556666", "111122223333")
+    iam = FakeIam((ROLE_ARN, OF_THE_SHOP), (of_the_same_name, policy_for("system:serviceaccount:shop:idle")))
+    iam.may_list = False
+
+    assert trusted_by(iam) == [*JUDGED, *TRUSTED_BESIDES]
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "irsa: iam:ListRoles is refused, so roles that nobody asks for are not looked at"
+    )
+
+
+@pytest.mark.parametrize("may_list", [True, False])
+def test_role_that_is_not_there_is_said(*, may_list: bool) -> None:
+    iam = FakeIam(("arn:aws:iam::111122223333:role/team/shop", {}))
+    iam.may_list = may_list
+    gone = ROLE_ARN.replace("shop", "gone")
+
+    found = trusts([ROLE_ARN, gone, "no-arn"], issuer=ISSUER, iam=iam)
+
+    assert {role: one.problem for role, one in found.items()} == {ROLE_ARN: "no such role", gone: "no such role"}
 
 
 def test_refused_and_missing_credentials_are_told_apart() -> None:
@@ -242,10 +292,10 @@ def test_refused_and_missing_credentials_are_told_apart() -> None:
         "trust policy not readable: iam:GetRole is refused"
     )
     iam.failure = NoCredentialsError()
-    with pytest.raises(ConfigurationError, match=r"^expected AWS credentials with iam:GetRole in the environment"):
+    with pytest.raises(ConfigurationError, match=r"^expected AWS credentials with iam:ListRoles in the environment"):
         trusts([ROLE_ARN], issuer=ISSUER, iam=iam)
-    iam.failure = ClientError({"Error": {"Code": "Throttling"}}, "GetRole")
-    with pytest.raises(IrsaError, match=r'^expected IAM to return role ".*", got "Throttling"$'):
+    iam.failure = ClientError({"Error": {"Code": "Throttling"}}, "ListRoles")
+    with pytest.raises(IrsaError, match=r'^expected IAM to list roles, got "Throttling"$'):
         trusts([ROLE_ARN], issuer=ISSUER, iam=iam)
 
 
