@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 BOUND_SECONDS = 30.0
 """For a start, and for a stop. Two busy cores have taken eight."""
@@ -74,11 +74,13 @@ class Process:
 
 
 @contextmanager
-def irsa(*arguments: str, command: Sequence[str] = (sys.executable, "-m", "app")) -> Iterator[Process]:
+def irsa(
+    *arguments: str, command: Sequence[str] = (sys.executable, "-m", "app"), stdout: IO[str] | int = subprocess.DEVNULL
+) -> Iterator[Process]:
     """Run `irsa` with *arguments* until the context is left."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IRSA_")}
     with subprocess.Popen(  # noqa: S603 - our own command
-        [*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+        [*command, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment
     ) as started:
         process = Process(started)
         try:
