@@ -186,7 +186,7 @@ def run_controller(settings: ControllerSettings) -> None:
     api = KubernetesApi(from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster())
     controller_metrics = ControllerMetrics()
     duties: dict[str, Loop] = {}
-    if settings.certificates:
+    if settings.certificates or settings.trusted_ca:
         duties["certificates"] = Certificates(
             api,
             objects.certificate_objects(settings, namespace),

@@ -231,6 +231,9 @@ class ControllerSettings(AssignmentSettings):
     certificates: bool = True
     """Make and renew CA and serving certificate of the webhook. Off: they come from cert-manager or from you."""
 
+    trusted_ca: str = Field(default="", pattern=r"^[A-Za-z0-9+/]*={0,2}$")
+    """Base64 of PEM certificates of CAs that caBundle has beside the controller's own, or alone where it makes none."""
+
     certificate_names: tuple[str, ...] = ()
     """DNS names and IP addresses that the certificate is for beside those of the Service."""
 

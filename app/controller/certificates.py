@@ -22,9 +22,10 @@ from app.controller.rotation import (
     NewAuthority,
     NewServing,
     Step,
+    next_bundle,
     next_step,
 )
-from app.controller.stored import Stored
+from app.controller.stored import Stored, StoredBundles
 from app.errors import ClusterError, RefusedError
 
 FIELD_MANAGER: Final = "irsa-controller"
@@ -63,12 +64,14 @@ class Certificates:
         self._clock = clock
         self._sleep = sleep
         self._random = random
+        self._trusted_since: datetime | None = None
         # The waits of the policy are as long as that only in tests.
         self._look_seconds = min(LOOK_SECONDS, policy.bundle_settles.total_seconds() / 6)
 
     async def run(self) -> None:
         """Look and write until cancelled. Every failure is logged and tried again with backoff."""
         backoff = Backoff(self._random)
+        self._trusted_since = None
         try:
             while True:
                 try:
@@ -87,11 +90,24 @@ class Certificates:
             RefusedError: an object is missing, or was changed by somebody else since it was read.
             ClusterError: everything else; try again later.
         """
+        if not self._policy.signs:
+            return await self._look_at_bundles()
         stored = await self._read()
         self._metrics.expiry = _expiry(stored)
         step = next_step(stored, self._clock(), policy=self._policy)
         if step is not None:
             await self._write(step, stored)
+        return step is not None
+
+    async def _look_at_bundles(self) -> bool:
+        """Do what `look` does where somebody else makes the certificates."""
+        configuration = documents.read_bundles(await self._api.get(self._objects.configuration))
+        now = self._clock()
+        is_trusted = all(set(self._policy.trusted) <= set(bundle) for bundle in configuration.bundles)
+        self._trusted_since = (self._trusted_since or now) if is_trusted else None
+        step = next_bundle(configuration, now, trusted_since=self._trusted_since, policy=self._policy)
+        if step is not None:
+            await self._patch_bundles(configuration, step.certificates)
         return step is not None
 
     async def _read(self) -> Stored:
@@ -106,7 +122,7 @@ class Certificates:
             case NewAuthority(why):
                 await self._new_authority(stored, why)
             case Bundle(certificates):
-                await self._patch_bundles(stored, certificates)
+                await self._patch_bundles(stored.configuration, certificates)
             case MarkBundle(since):
                 await self._patch_secret(self._objects.authority, documents.in_bundle_patch(stored.authority, since))
                 log.info("bundles_seen" if since else "bundle_missing")
@@ -134,15 +150,15 @@ class Certificates:
         await self._patch_secret(self._objects.serving, patch)
         log.info("certificate_issued", why=why, names=names, until=_until(serving))
 
-    async def _patch_bundles(self, stored: Stored, certificates: x509.Certificates) -> None:
+    async def _patch_bundles(self, stored: StoredBundles, certificates: x509.Certificates) -> None:
         await self._api.patch(
             self._objects.configuration,
-            documents.bundles_patch(stored.configuration, certificates),
+            documents.bundles_patch(stored, certificates),
             patch_type="application/json-patch+json",
             field_manager=FIELD_MANAGER,
         )
         names = [certificate.subject.rfc4514_string() for certificate in certificates]
-        log.info("bundles_patched", webhooks=len(stored.configuration.bundles), authorities=names)
+        log.info("bundles_patched", webhooks=len(stored.bundles), authorities=names)
 
     async def _patch_secret(self, path: str, patch: dict[str, object]) -> None:
         await self._api.patch(path, patch, patch_type="application/merge-patch+json", field_manager=FIELD_MANAGER)

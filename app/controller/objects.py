@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from app.cluster.decoding import octets
 from app.controller.rotation import CertificatePolicy
+from app.errors import ConfigurationError
 from app.settings import ControllerSettings
+from app.x509 import parse_certificates
 
 CLUSTER_DOMAIN: Final = "cluster.local"
 
@@ -40,7 +43,13 @@ def certificate_policy(settings: ControllerSettings, namespace: str) -> Certific
 
     An apiserver asks for ``SERVICE.NAMESPACE.svc`` (apiserver's pkg/util/webhook/client.go); the longer name is for
     whoever else does.
+
+    Raises:
+        ConfigurationError: the CAs that shall be trusted cannot be read.
     """
+    trusted = parse_certificates(octets(settings.trusted_ca))
+    if settings.trusted_ca and not trusted:
+        raise ConfigurationError("trusted-ca: expected Base64 of PEM certificates, got none that can be read")
     service = f"{settings.webhook_service}.{namespace}.svc"
     return CertificatePolicy(
         names=frozenset({service, f"{service}.{CLUSTER_DOMAIN}", *settings.certificate_names}),
@@ -48,4 +57,6 @@ def certificate_policy(settings: ControllerSettings, namespace: str) -> Certific
         certificate_lifetime=timedelta(days=settings.certificate_days),
         bundle_settles=timedelta(seconds=settings.bundle_settle_seconds),
         certificate_reloads=timedelta(seconds=settings.certificate_reload_seconds),
+        trusted=trusted,
+        signs=settings.certificates,
     )

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from app.controller.stored import Stored
+from app.controller.stored import Stored, StoredBundles
 from app.x509 import CLOCK_SKEW, Certificates, KeyPair, has_signed, names_of, renewal, unique
 
 
@@ -39,6 +39,8 @@ class CertificatePolicy:
         certificate_lifetime: of a serving certificate, likewise.
         bundle_settles: how long after a change of a caBundle an apiserver may still verify with what was there before.
         certificate_reloads: how long after a change of its Secret a replica may still serve with what was there before.
+        trusted: CAs that every caBundle has beside ours.
+        signs: whether there is a CA of ours. Else serving certificates come from who has `trusted`.
     """
 
     names: frozenset[str]
@@ -46,6 +48,8 @@ class CertificatePolicy:
     certificate_lifetime: timedelta
     bundle_settles: timedelta
     certificate_reloads: timedelta
+    trusted: Certificates = ()
+    signs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,25 @@ def next_step(stored: Stored, now: datetime, *, policy: CertificatePolicy) -> St
     )
 
 
+def next_bundle(
+    configuration: StoredBundles, now: datetime, *, trusted_since: datetime | None, policy: CertificatePolicy
+) -> Bundle | None:
+    """Return what is to be written where there is no CA of ours, None where nothing is, for now.
+
+    What was trusted before goes when the CAs of *policy* are in every caBundle for so long that all replicas serve with
+    what these signed: the chart changes which Secret is mounted, and the settings of who asks here, at the same time.
+
+    Args:
+        configuration: what is trusted.
+        now: the time.
+        trusted_since: since when whoever asks has seen every caBundle to have the CAs of *policy*; None: one has not.
+        policy: what shall be trusted.
+    """
+    is_over = trusted_since is not None and now - trusted_since >= policy.certificate_reloads
+    wanted = policy.trusted if is_over else unique([*policy.trusted, *_there(configuration)])
+    return Bundle(wanted) if any(set(bundle) != set(wanted) for bundle in configuration.bundles) else None
+
+
 def _next_authority(stored: Stored, authority: KeyPair, *, now: datetime) -> Step | None:
     certificate = authority.certificate
     if now >= certificate.not_valid_after_utc:
@@ -125,9 +148,13 @@ def _next_bundle(stored: Stored, authority: KeyPair, *, now: datetime, policy: C
 
 def _wanted_bundle(stored: Stored, authority: KeyPair, *, now: datetime, policy: CertificatePolicy) -> Certificates:
     if _is_reloaded(stored, authority, now=now, policy=policy):
-        return (authority.certificate,)
-    there = (certificate for bundle in stored.configuration.bundles for certificate in bundle)
-    return unique([authority.certificate, *stored.authority.known, *stored.serving.issuer, *there])
+        return unique([authority.certificate, *policy.trusted])
+    known = (*stored.authority.known, *stored.serving.issuer)
+    return unique([authority.certificate, *policy.trusted, *known, *_there(stored.configuration)])
+
+
+def _there(configuration: StoredBundles) -> Certificates:
+    return unique(certificate for bundle in configuration.bundles for certificate in bundle)
 
 
 def _next_serving(stored: Stored, authority: KeyPair, *, now: datetime, policy: CertificatePolicy) -> Step | None:

@@ -17,6 +17,7 @@ class Balancer:
     """As kube-proxy does it: each new connection goes to a ready replica, and stays there whatever becomes of that."""
 
     replicas: Sequence[Replica]
+    host: str = ""
     port: int = 0
     _ready: list[Replica] = field(default_factory=list)
     _turn: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -24,9 +25,9 @@ class Balancer:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["Balancer"]:
-        """Listen on a free port of the replicas' host."""
+        """Listen on a free port of `host`, or else of the replicas' one."""
         await self._look()
-        server = await asyncio.start_server(self._connected, self.replicas[0].host, 0)
+        server = await asyncio.start_server(self._connected, self.host or self.replicas[0].host, 0)
         self.port = server.sockets[0].getsockname()[1]
         probing = asyncio.create_task(self._probe())
         try:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.manifests.chart import CHART, VERSION, helm, kinds, named, render
+from tests.manifests.chart import CHART, VERSION, Manifest, helm, kinds, named, render
 
 DIGEST = "sha256:" + "0" * 64
 GIVEN = {"mode": "given", "given": {"secretName": "mine", "caBundle": "QUJD"}}
@@ -70,7 +70,7 @@ COMBINATIONS = [
     pytest.param(
         {
             "containerCredentials": {"file": "/identities/identities.json"},
-            "webhook": {"settings": {"client-ca": "/client-ca/ca.crt", "drain-seconds": 60}} | MORE_FILES,
+            "webhook": {"settings": {"client-ca": "/client-ca/ca.crt", "drain-seconds": 60}, **MORE_FILES},
             "controller": MORE_FILES,
         },
         id="further files",
@@ -188,11 +188,49 @@ def test_cert_manager_makes_the_certificate_and_trusts_its_ca() -> None:
     assert hooks["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": "irsa-system/irsa-webhook"}
 
 
-def test_given_certificate_is_mounted_and_trusted() -> None:
+def bundles(manifests: list[Manifest]) -> set[str | None]:
+    hooks = named(manifests, "MutatingWebhookConfiguration", "irsa-webhook")["webhooks"]
+    return {hook["clientConfig"].get("caBundle") for hook in hooks}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param({"certificates": GIVEN}, None, id="the controller writes it"),
+        pytest.param({"certificates": GIVEN, "controller": {"enabled": False}}, "QUJD", id="there is no controller"),
+        pytest.param({"certificates": {**GIVEN, "mode": "controller"}}, None, id="beside the controller's own"),
+    ],
+)
+def test_helm_writes_ca_bundle_only_where_nobody_else_does(values: Mapping[str, Any], expected: str | None) -> None:
+    """What helm wrote once it takes away when it shall write it no more, and then no review is believed."""
+    assert bundles(render(values)) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("certificates", "trusted"),
+    [
+        pytest.param(GIVEN, "QUJD", id="given"),
+        pytest.param({**GIVEN, "mode": "controller"}, "QUJD", id="beside the controller's own"),
+        pytest.param({**GIVEN, "mode": "cert-manager"}, None, id="cert-manager"),
+        pytest.param({}, None, id="defaults"),
+    ],
+)
+def test_controller_trusts_the_ca_that_is_given_and_may_write_it(
+    certificates: Mapping[str, Any], trusted: str | None
+) -> None:
+    manifests = render({"certificates": certificates})
+
+    config = YAML(typ="safe").load(named(manifests, "ConfigMap", "irsa-settings")["data"]["settings.yaml"])
+    assert config["controller"].get("trusted-ca") == trusted
+    may_write = certificates.get("mode") != "cert-manager"
+    rules = named(manifests, "ClusterRole", "irsa-controller")["rules"]
+    assert any("mutatingwebhookconfigurations" in rule["resources"] for rule in rules) is may_write
+    assert ("ValidatingAdmissionPolicy/irsa-controller" in kinds(manifests)) is may_write
+
+
+def test_given_certificate_is_mounted() -> None:
     manifests = render({"certificates": GIVEN})
 
-    hooks = named(manifests, "MutatingWebhookConfiguration", "irsa-webhook")["webhooks"]
-    assert {hook["clientConfig"]["caBundle"] for hook in hooks} == {"QUJD"}
     pod = named(manifests, "Deployment", "irsa-webhook")["spec"]["template"]["spec"]
     [tls] = [volume for volume in pod["volumes"] if volume["name"] == "tls"]
     assert tls["secret"]["secretName"] == "mine"
@@ -215,7 +253,7 @@ def test_settings_find_the_files_that_further_volumes_bring() -> None:
     manifests = render(
         {
             "containerCredentials": {"file": "/identities/identities.json"},
-            "webhook": {"settings": {"client-ca": "/client-ca/ca.crt"}} | MORE_FILES,
+            "webhook": {"settings": {"client-ca": "/client-ca/ca.crt"}, **MORE_FILES},
             "controller": MORE_FILES,
         }
     )
@@ -255,7 +293,7 @@ def test_webhook_is_given_the_time_to_drain(drain_seconds: int | None, expected:
     ],
 )
 def test_who_asks_ec2_for_the_account_may_reach_it(values: Mapping[str, Any], may_ask: set[str]) -> None:
-    manifests = render({"networkPolicy": {"enabled": True}} | values)
+    manifests = render({"networkPolicy": {"enabled": True}, **values})
 
     rule = {"to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}], "ports": [{"port": 80, "protocol": "TCP"}]}
     policies = [one for one in manifests if one["kind"] == "NetworkPolicy"]

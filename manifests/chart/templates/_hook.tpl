@@ -7,7 +7,7 @@ matchPolicy: Equivalent
 timeoutSeconds: {{ .context.Values.webhook.timeoutSeconds }}
 clientConfig:
   service: {name: irsa-webhook, namespace: {{ .context.Release.Namespace }}, path: {{ .path }}, port: 443}
-  {{- if eq .context.Values.certificates.mode "given" }}
+  {{- if and (eq .context.Values.certificates.mode "given") (not .context.Values.controller.enabled) }}
   caBundle: {{ .context.Values.certificates.given.caBundle }}
   {{- end }}
 {{- end }}

@@ -27,6 +27,9 @@
 {{- $_ := set $commands.webhook "port" $values.port -}}
 {{- if $values.controller.enabled -}}
 {{- $_ := set $commands.controller "certificates" (eq $values.certificates.mode "controller") -}}
+{{- if and $values.certificates.given.caBundle (ne $values.certificates.mode "cert-manager") -}}
+{{- $_ := set $commands.controller "trusted-ca" $values.certificates.given.caBundle -}}
+{{- end -}}
 {{- end -}}
 {{ toYaml $commands }}
 {{- end }}

@@ -435,3 +435,69 @@ def errors(metrics: ControllerMetrics) -> dict[str, float]:
         for sample in metric.samples
         if sample.name == "irsa_controller_errors_total"
     }
+
+
+THEIRS, OTHERS = (make_authority(name, now=START, lifetime=365 * DAY) for name in ("theirs", "others"))
+TRUSTED: dict[str, Any] = {"trusted": (THEIRS.certificate,)}
+GIVEN: dict[str, Any] = TRUSTED | {"signs": False}
+
+
+async def test_ca_that_is_trusted_beside_our_own_is_in_every_bundle_and_stays() -> None:
+    world = await installed()
+
+    await world.settle(world.controller(**TRUSTED))
+
+    own = world.authority.certificate
+    assert world.bundles == [(own, THEIRS.certificate)] * 2
+    assert await world.settle(world.controller(**TRUSTED), after=RELOADS) == []
+
+    await world.settle(world.controller())
+
+    assert world.bundles == [(own,)] * 2
+
+
+async def test_bundle_keeps_our_ca_until_every_replica_serves_with_the_given_certificate() -> None:
+    world = await installed()
+    own = world.authority.certificate
+    controller = world.controller(**GIVEN)
+
+    assert await world.settle(controller) == [HOOKS]
+    assert world.bundles == [(THEIRS.certificate, own)] * 2
+    assert await world.settle(controller, after=RELOADS - SECOND) == []
+    assert await world.settle(controller, after=SECOND) == [HOOKS]
+    assert world.bundles == [(THEIRS.certificate,)] * 2
+
+
+async def test_time_of_the_given_ca_begins_anew_where_a_bundle_has_lost_it() -> None:
+    world = World(as_the_chart_made_it() | {CONFIGURATION: configuration(pem([THEIRS.certificate]), b"")})
+    controller = world.controller(**GIVEN)
+    await world.settle(controller)
+
+    world.api.put(CONFIGURATION, configuration(pem([OTHERS.certificate]), pem([THEIRS.certificate])))
+
+    assert await world.settle(controller, after=RELOADS) == [HOOKS]
+    assert world.bundles == [(THEIRS.certificate, OTHERS.certificate)] * 2
+    assert await world.settle(controller, after=RELOADS) == [HOOKS]
+    assert world.bundles == [(THEIRS.certificate,)] * 2
+
+
+async def test_secrets_are_not_asked_for_where_certificates_are_given() -> None:
+    """The chart makes none there, and binds no right to them."""
+    world = World(as_the_chart_made_it())
+
+    await world.settle(world.controller(**GIVEN))
+
+    assert {path for _, path in world.api.requests} == {CONFIGURATION}
+    assert world.bundles == [(THEIRS.certificate,)] * 2
+
+
+async def test_our_ca_signs_only_when_api_servers_trust_it_beside_the_given_one() -> None:
+    given = pem([THEIRS.certificate])
+    world = World(as_the_chart_made_it() | {CONFIGURATION: configuration(given, given)})
+
+    assert await world.settle() == [CA, HOOKS, CA]
+    assert world.bundles == [(world.authority.certificate, THEIRS.certificate)] * 2
+    assert await world.settle(after=SETTLES - SECOND) == []
+    assert await world.settle(after=SECOND) == [TLS]
+    assert await world.settle(after=RELOADS) == [HOOKS]
+    assert world.bundles == [(world.authority.certificate,)] * 2

@@ -1,11 +1,14 @@
+import base64
 from datetime import timedelta
 
 import pytest
 
 from app.controller.objects import CertificateObjects, certificate_objects, certificate_policy, lease
 from app.controller.rotation import CertificatePolicy
+from app.errors import ConfigurationError
 from app.settings import ControllerSettings
-from tests.app.controller.stored_objects import OBJECTS, POLICY
+from app.x509 import make_authority, pem
+from tests.app.controller.stored_objects import OBJECTS, POLICY, START
 
 
 def test_objects_are_those_of_the_chart() -> None:
@@ -38,6 +41,24 @@ def test_certificate_is_for_the_service_and_the_names_that_were_given() -> None:
         bundle_settles=POLICY.bundle_settles,
         certificate_reloads=POLICY.certificate_reloads,
     )
+
+
+def test_given_ca_is_trusted_beside_our_own_or_alone() -> None:
+    given = make_authority("given", now=START, lifetime=timedelta(days=1)).certificate
+    text = base64.b64encode(pem([given])).decode()
+
+    beside, alone = (
+        certificate_policy(ControllerSettings(trusted_ca=text, certificates=certificates), "x")
+        for certificates in (True, False)
+    )
+
+    assert (beside.trusted, beside.signs) == ((given,), True)
+    assert (alone.trusted, alone.signs) == ((given,), False)
+
+
+def test_given_ca_that_is_none_ends_the_start() -> None:
+    with pytest.raises(ConfigurationError, match=r"^trusted-ca: expected Base64 of PEM certificates, got none"):
+        certificate_policy(ControllerSettings(trusted_ca="QUJD"), "x")
 
 
 def test_times_are_days_and_seconds() -> None:
