@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from tests.builders import ENV, MOUNT, ROLE_ARN, VOLUME
+from tests.e2e import objects
 
 ROLE_ANNOTATION: Final = "eks.amazonaws.com/role-arn"
 
@@ -23,20 +24,10 @@ def annotation(role_arn: str = ROLE_ARN) -> bytes:
 
 
 def pod(name: str, *, service_account: str, owner: str = "") -> bytes:
-    """A pod that is never scheduled: it is the admission that is tested. *owner* is the UID of its controller."""
-    metadata: dict[str, Any] = {"name": name}
-    if owner:
-        metadata["ownerReferences"] = [
-            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "app", "uid": owner, "controller": True}
-        ]
-    spec = {
-        "serviceAccountName": service_account,
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 0,
-        "schedulingGates": [{"name": "irsa.test/never"}],
-        "containers": [{"name": "app", "image": "example.invalid/app"}],
-    }
-    return msgspec.json.encode({"metadata": metadata, "spec": spec})
+    """Return a pod that is never scheduled. *owner* is the UID of its controller."""
+    controller = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "app", "uid": owner, "controller": True}
+    metadata = {"ownerReferences": [controller]} if owner else {}
+    return msgspec.json.encode(objects.pod(name, service_account=service_account, metadata=metadata))
 
 
 def is_patched(stored: bytes) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pytest
 
@@ -26,6 +26,8 @@ PAUSE_SECONDS: Final = 0.02
 
 HOOKS: Final = "mutatingwebhookconfiguration"
 NAME: Final = "irsa-webhook"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,13 @@ class Release:
         return [f"--as=system:serviceaccount:{self.namespace}:{name}", *(f"--as-group={group}" for group in groups)]
 
 
-def eventually(state: Callable[[], bool], *, seconds: float = 20) -> None:
-    """Ask the cluster until *state* is reached: an API server learns of new hooks and policies by a watch."""
+def eventually(look: Callable[[], T | None], *, seconds: float = 20, pause: float = PAUSE_SECONDS) -> T:
+    """Look until there is something to see, and return it: an API server learns of hooks and policies by a watch."""
     end = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < end, f"expected {state.__name__} within {seconds} s"
-        time.sleep(PAUSE_SECONDS)
+    while not (seen := look()):
+        assert time.monotonic() < end, f"expected {look.__name__} within {seconds} s"
+        time.sleep(pause)
+    return seen
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from tests.builders import ENV, MOUNT, ROLE_ARN
 from tests.e2e.kubectl import Kubectl
+from tests.e2e.objects import pod
 from tests.e2e.registering import registered
 from tests.processes import Process
 
@@ -59,21 +60,7 @@ def webhook(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathF
 def made(kubectl: Kubectl, namespace: str, service_account: str) -> Any:
     """Return a new pod as the API server has stored it."""
     name = f"{service_account}-{secrets.token_hex(4)}"
-    kubectl.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {
-                "serviceAccountName": service_account,
-                "automountServiceAccountToken": False,
-                "terminationGracePeriodSeconds": 0,
-                # It is the admission that is tested; no kubelet shall run it.
-                "schedulingGates": [{"name": "irsa.test/never"}],
-                "containers": [{"name": "app", "image": "example.invalid/app"}],
-            },
-        }
-    )
+    kubectl.create(pod(name, namespace=namespace, service_account=service_account))
     return kubectl.get("pod", name, "-n", namespace)
 
 

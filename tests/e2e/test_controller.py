@@ -24,6 +24,7 @@ from tests.app.cluster.running import running
 from tests.builders import ENV, ROLE_ARN
 from tests.e2e.installing import HOOKS, NAME, Release, eventually, release
 from tests.e2e.kubectl import Kubectl
+from tests.e2e.objects import pod
 from tests.e2e.registering import PODS, address_as_the_apiserver_sees_us
 from tests.processes import Process, irsa
 
@@ -101,19 +102,8 @@ def hooked(kubectl: Kubectl, namespace: str) -> Iterator[Hooked]:
     kubectl("delete", HOOKS, namespace)
 
 
-def pod(namespace: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"app-{secrets.token_hex(6)}", "namespace": namespace},
-        "spec": {
-            "serviceAccountName": "app",
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": 0,
-            "schedulingGates": [{"name": "irsa.test/never"}],
-            "containers": [{"name": "app", "image": "example.invalid/app"}],
-        },
-    }
+def new_pod(hooked: Hooked) -> dict[str, Any]:
+    return pod(f"app-{secrets.token_hex(6)}", namespace=hooked.namespace)
 
 
 async def mount(api: KubernetesApi, hooked: Hooked, folder: Path) -> None:
@@ -151,7 +141,7 @@ async def webhook(hooked: Hooked, folder: Path) -> AsyncIterator[KubernetesApi]:
 async def test_pod_is_patched_by_a_webhook_that_serves_what_the_controller_made(hooked: Hooked, tmp_path: Path) -> None:
     with irsa(*hooked.controller()):
         async with webhook(hooked, tmp_path) as api:
-            made = await api.create(f"/api/v1/namespaces/{hooked.namespace}/pods", pod(hooked.namespace))
+            made = await api.create(f"/api/v1/namespaces/{hooked.namespace}/pods", new_pod(hooked))
 
     assert made.document["spec"]["containers"][0]["env"] == ENV
 
@@ -166,7 +156,7 @@ async def create_pods(api: KubernetesApi, hooked: Hooked, *, until: Callable[[],
     created, lost = 0, []
     while not until():
         try:
-            made = await api.create(f"/api/v1/namespaces/{hooked.namespace}/pods", pod(hooked.namespace))
+            made = await api.create(f"/api/v1/namespaces/{hooked.namespace}/pods", new_pod(hooked))
         except ClusterError as error:
             lost.append(str(error))
         else:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.installing import Release, eventually, namespace, release, sent_to
 from tests.e2e.kubectl import Kubectl
+from tests.e2e.objects import pod
 from tests.e2e.recorder import Recorder, recorder
 from tests.e2e.registering import address_as_the_apiserver_sees_us
 
@@ -57,7 +58,7 @@ def asked(
     ):
 
         def is_asked() -> bool:
-            probe = pod(lenient)
+            probe = new_pod(lenient)
             kubectl("create", "--dry-run=server", "-f", "-", manifests=[probe])
             return made.paths(name_of(probe)) != []
 
@@ -70,34 +71,21 @@ def _nobody_answers(kubectl: Kubectl, released: Release, strict: str) -> Iterato
     """The webhook at 0 replicas, as an API server finds it that can see as much at once."""
 
     def is_refused() -> bool:
-        return 'failed calling webhook "require.webhook.irsa"' in refusal(kubectl, pod(strict))
+        return 'failed calling webhook "require.webhook.irsa"' in refusal(kubectl, new_pod(strict))
 
     with sent_to(released, NO_ONE, None):
         eventually(is_refused)
         yield
 
 
-def pod(namespace: str, *, service_account: str | None = "app", **metadata: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"pod-{secrets.token_hex(4)}", "namespace": namespace} | metadata,
-        "spec": {
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": 0,
-            # It is the admission that is tested; no kubelet shall run it.
-            "schedulingGates": [{"name": "irsa.test/never"}],
-            "containers": [{"name": "app", "image": "example.invalid/app"}],
-        },
-    }
-    if service_account:
-        made["spec"]["serviceAccountName"] = service_account
-    return made
+def new_pod(namespace: str, *, service_account: str | None = "app", **metadata: Any) -> dict[str, Any]:
+    name = f"pod-{secrets.token_hex(4)}"
+    return pod(name, namespace=namespace, service_account=service_account, metadata=metadata)
 
 
 def mirror_pod(namespace: str, **metadata: Any) -> dict[str, Any]:
     """A static pod as its kubelet shows it: on a node, and with no ServiceAccount, as the API server wants it."""
-    made = pod(namespace, service_account=None, annotations={MIRROR: "hash"}, **metadata)
+    made = new_pod(namespace, service_account=None, annotations={MIRROR: "hash"}, **metadata)
     del made["spec"]["schedulingGates"]
     made["spec"]["nodeName"] = "a"
     return made
@@ -137,7 +125,7 @@ SHAPES = [
 def test_pod_is_asked_about_unless_it_opted_out(
     kubectl: Kubectl, asked: Recorder, lenient: str, metadata: Mapping[str, Any], path: str | None
 ) -> None:
-    made = pod(lenient, service_account=None if MIRROR in metadata.get("annotations", {}) else "app", **metadata)
+    made = new_pod(lenient, service_account=None if MIRROR in metadata.get("annotations", {}) else "app", **metadata)
 
     refusal(kubectl, made)  # a mirror pod without a node is refused, but after the hooks
 
@@ -148,7 +136,7 @@ def test_pod_is_asked_about_unless_it_opted_out(
 def test_no_pod_opts_out_of_a_strict_namespace(
     kubectl: Kubectl, asked: Recorder, strict: str, metadata: Mapping[str, Any], path: str | None
 ) -> None:
-    made = pod(strict, service_account=None if MIRROR in metadata.get("annotations", {}) else "app", **metadata)
+    made = new_pod(strict, service_account=None if MIRROR in metadata.get("annotations", {}) else "app", **metadata)
 
     refusal(kubectl, made)
 
@@ -168,7 +156,7 @@ def test_mirror_pod_of_a_kubelet_is_let_by(kubectl: Kubectl, asked: Recorder, st
 
 
 def test_kubelet_can_only_say_so_of_mirror_pods(kubectl: Kubectl, asked: Recorder, strict: str) -> None:
-    made = pod(strict)
+    made = new_pod(strict)
 
     try_to_create(kubectl, made, *KUBELET)
 
@@ -193,7 +181,7 @@ def test_mirror_pod_gets_no_service_account_that_could_have_a_role(
 def test_neither_kube_system_nor_our_namespace_is_asked_about(
     kubectl: Kubectl, asked: Recorder, released: Release
 ) -> None:
-    ours, system = pod(released.namespace), pod("kube-system", service_account=None)
+    ours, system = new_pod(released.namespace), new_pod("kube-system", service_account=None)
     # A label on it makes no difference: the webhook never waits for itself.
     kubectl("label", "namespace", released.namespace, "irsa/require-identity=true", "--overwrite")
     try:
@@ -207,7 +195,7 @@ def test_neither_kube_system_nor_our_namespace_is_asked_about(
 
 
 def test_ephemeral_containers_have_a_hook_of_their_own(kubectl: Kubectl, asked: Recorder, strict: str) -> None:
-    made = pod(strict)
+    made = new_pod(strict)
     kubectl.create(made)
     try:
         debug = ["debug", f"pod/{name_of(made)}", "--image=example.invalid/debug", "--attach=false", "--quiet"]
@@ -324,7 +312,7 @@ def test_person_is_warned_again_on_a_change(kubectl: Kubectl, asked: Recorder, l
 def test_strict_namespace_refuses_every_pod_while_nobody_answers(
     kubectl: Kubectl, strict: str, metadata: Mapping[str, Any]
 ) -> None:
-    assert 'failed calling webhook "require.webhook.irsa"' in refusal(kubectl, pod(strict, **metadata))
+    assert 'failed calling webhook "require.webhook.irsa"' in refusal(kubectl, new_pod(strict, **metadata))
 
 
 @pytest.mark.usefixtures("_nobody_answers")
@@ -337,8 +325,8 @@ def test_strict_namespace_is_not_deceived_by_a_mirror_annotation(kubectl: Kubect
 @pytest.mark.usefixtures("_nobody_answers")
 def test_all_else_goes_on_while_nobody_answers(kubectl: Kubectl, released: Release, lenient: str, strict: str) -> None:
     """A cold start with a strict namespace in the cluster: the webhook's own pods are admitted, and so it comes."""
-    try_to_create(kubectl, pod(lenient))
-    try_to_create(kubectl, pod(released.namespace))
-    assert "failed calling webhook" not in refusal(kubectl, pod("kube-system", service_account=None))
+    try_to_create(kubectl, new_pod(lenient))
+    try_to_create(kubectl, new_pod(released.namespace))
+    assert "failed calling webhook" not in refusal(kubectl, new_pod("kube-system", service_account=None))
     for kind in KINDS:
         try_to_create(kubectl, workload(kind, strict))

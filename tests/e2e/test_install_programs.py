@@ -16,6 +16,7 @@ from cryptography import x509
 from tests.builders import ENV, ROLE_ARN
 from tests.e2e.installing import NO_PODS, Release, eventually, namespace, release, sent_to
 from tests.e2e.kubectl import Kubectl
+from tests.e2e.objects import pod
 from tests.processes import Process, irsa
 
 pytestmark = pytest.mark.cluster
@@ -134,26 +135,13 @@ def is_for_this_machine(released: Release) -> bool:
     return ip_address(HOST) in names.get_values_for_type(x509.IPAddress)
 
 
-def pod(namespace: str, service_account: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": service_account, "namespace": namespace},
-        "spec": {
-            "serviceAccountName": service_account,
-            "automountServiceAccountToken": False,
-            "schedulingGates": [{"name": "irsa.test/never"}],
-            "containers": [{"name": "app", "image": "example.invalid/app"}],
-        },
-    }
-
-
 def test_pods_get_their_role_by_what_the_chart_installs(
     kubectl: Kubectl, released: Release, lenient: str, strict: str, tmp_path: Path
 ) -> None:
     def dry_run(namespace: str, service_account: str) -> Any:
         flags = ["--dry-run=server", "-o", "json", "-f", "-"]
-        return json.loads(kubectl("create", *flags, manifests=[pod(namespace, service_account)]).stdout)
+        made = pod(service_account, namespace=namespace, service_account=service_account)
+        return json.loads(kubectl("create", *flags, manifests=[made]).stdout)
 
     with serving(released, tmp_path) as process:
         # The first may come before the API server has read that the hooks are elsewhere now.

@@ -8,6 +8,7 @@ import pytest
 
 from tests.builders import ENV, MOUNT, ROLE_ARN, VOLUME
 from tests.e2e.kubectl import Kubectl
+from tests.e2e.objects import pod
 from tests.e2e.registering import registered
 
 pytestmark = pytest.mark.cluster
@@ -31,20 +32,9 @@ def service_account(namespace: str, name: str, **annotations: str) -> dict[str, 
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def pod(namespace: str, service_account: str, **container: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"{service_account}-{secrets.token_hex(4)}", "namespace": namespace},
-        "spec": {
-            "serviceAccountName": service_account,
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": 0,
-            # It is the admission that is tested; no kubelet shall run it.
-            "schedulingGates": [{"name": "irsa.test/never"}],
-            "containers": [{"name": "app", "image": "example.invalid/app"} | container],
-        },
-    }
+def new_pod(namespace: str, service_account: str, **container: Any) -> dict[str, Any]:
+    name = f"{service_account}-{secrets.token_hex(4)}"
+    return pod(name, namespace=namespace, service_account=service_account, container=container)
 
 
 @pytest.fixture(scope="module", params=["v1", "v1beta1"])
@@ -57,7 +47,7 @@ def _registered(
 
 @pytest.mark.usefixtures("_registered")
 def test_pod_of_an_annotated_service_account_comes_back_with_its_identity(kubectl: Kubectl, namespace: str) -> None:
-    before = pod(namespace, "app", env=[{"name": "A", "value": "1"}])
+    before = new_pod(namespace, "app", env=[{"name": "A", "value": "1"}])
     kubectl.create(before)
 
     spec = kubectl.get("pod", before["metadata"]["name"], "-n", namespace)["spec"]
@@ -70,7 +60,7 @@ def test_pod_of_an_annotated_service_account_comes_back_with_its_identity(kubect
 
 @pytest.mark.usefixtures("_registered")
 def test_pod_without_a_role_comes_back_as_it_was(kubectl: Kubectl, namespace: str) -> None:
-    before = pod(namespace, "bare")
+    before = new_pod(namespace, "bare")
     kubectl.create(before)
 
     spec = kubectl.get("pod", before["metadata"]["name"], "-n", namespace)["spec"]
@@ -81,7 +71,7 @@ def test_pod_without_a_role_comes_back_as_it_was(kubectl: Kubectl, namespace: st
 
 @pytest.mark.usefixtures("_registered")
 def test_person_who_slipped_reads_the_fix_in_the_terminal(kubectl: Kubectl, namespace: str) -> None:
-    done = kubectl.create(pod(namespace, "typo"))
+    done = kubectl.create(new_pod(namespace, "typo"))
 
     assert done.stderr == (
         'Warning: write eks.amazonaws.com/role-arn instead of "eks.amazon.com/role-arn" on the ServiceAccount:'
@@ -93,7 +83,7 @@ def test_person_who_slipped_reads_the_fix_in_the_terminal(kubectl: Kubectl, name
 def test_service_account_made_a_moment_ago_is_known(kubectl: Kubectl, namespace: str) -> None:
     name = f"new-{secrets.token_hex(4)}"
     kubectl.create(service_account(namespace, name, **{"eks.amazonaws.com/role-arn": ROLE_ARN}))
-    before = pod(namespace, name)
+    before = new_pod(namespace, name)
     kubectl.create(before)  # another process later: the watch has had its milliseconds
 
     spec = kubectl.get("pod", before["metadata"]["name"], "-n", namespace)["spec"]

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,12 +26,17 @@ from app.demo.cluster_objects import image_values
 from app.demo.cluster_steps import NAMESPACE, PYTHON, RELEASE
 from tests.apiserver import Api, ApiError
 from tests.builders import ENV
+from tests.e2e import objects
+from tests.e2e.installing import eventually
 from tests.e2e.kubectl import Kubectl
 from tests.manifests.chart import CHART
 
 pytestmark = pytest.mark.node
 
 SECONDS: Final = 300
+NODE_SECONDS: Final = 120
+"""For what a kubelet or a controller does."""
+
 DEMO: Final = "irsa-demo"
 CREATIONS: Final = 500
 AT_ONCE: Final = 8
@@ -107,15 +111,6 @@ class bounded:  # noqa: N801 - it reads as a sentence
         self._timer.cancel()
 
 
-def eventually(look: Callable[[], Any], *, seconds: float = 120) -> Any:
-    """Look until there is something to see, and return it."""
-    end = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < end, f"expected {look.__name__} within {seconds} s"
-        time.sleep(0.5)
-    return seen
-
-
 def template(installed: Installed, **spec: Any) -> dict[str, Any]:
     """Return the example's pod template, with our image, under its ServiceAccount."""
     made = copy.deepcopy(examples.read().deployment["spec"]["template"])
@@ -137,7 +132,7 @@ def answer_of(installed: Installed, selector: str) -> program.Answer:
                     return found
         return None
 
-    found: program.Answer = eventually(answered)
+    found: program.Answer = eventually(answered, seconds=NODE_SECONDS, pause=0.5)
     return found
 
 
@@ -198,7 +193,7 @@ def test_ephemeral_container_gets_what_the_pod_has(installed: Installed) -> None
             return ""
         return installed.kubectl("logs", "-n", DEMO, pod, "-c", "look").stdout
 
-    assert eventually(said) == "arn:aws:iam::111122223333:role/irsa-demo True\n"
+    assert eventually(said, seconds=NODE_SECONDS, pause=0.5) == "arn:aws:iam::111122223333:role/irsa-demo True\n"
 
 
 def test_doctor_finds_nothing_broken(installed: Installed) -> None:
@@ -235,7 +230,7 @@ def test_events_tell_the_owner_of_pods_that_must_be_looked_at(installed: Install
             events: Any = installed.kubectl.get("events.events.k8s.io", "-n", DEMO)
             return [event for event in events["items"] if event.get("reason") == "Conflict"]
 
-        event = eventually(told)[0]
+        event = eventually(told, seconds=NODE_SECONDS, pause=0.5)[0]
     finally:
         installed.kubectl("delete", "deployment", "conflicting", "-n", DEMO)
 
@@ -273,14 +268,7 @@ def create_pods(kubectl: Kubectl, prefix: str, *, count: int, when: Callable[[in
         try:
             for number in range(worker, count, AT_ONCE):
                 when(number)
-                document = {
-                    "metadata": {"name": f"{prefix}-{number}"},
-                    "spec": {
-                        "serviceAccountName": "app",
-                        "schedulingGates": [{"name": "irsa.test/never"}],
-                        "containers": [{"name": "app", "image": "example.invalid/app"}],
-                    },
-                }
+                document = objects.pod(f"{prefix}-{number}", automountServiceAccountToken=True)
                 stored.append(msgspec.json.decode(api.send(connection, "POST", path, msgspec.json.encode(document))))
         finally:
             connection.close()
@@ -372,15 +360,5 @@ def test_nothing_stays_when_it_is_removed_and_pods_can_still_be_created(installe
         assert "irsa" not in installed.kubectl("get", kind, "-o", "name").stdout
     for namespace in (NAMESPACE, DEMO):
         assert installed.kubectl("get", "namespace", namespace, "--ignore-not-found").stdout == ""
-    pod = {"name": "after", "image": "example.invalid/app"}
-    metadata = {"name": "irsa-test-after", "namespace": "default"}
-    gates = [{"name": "irsa.test/never"}]
-    installed.kubectl.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": metadata,
-            "spec": {"containers": [pod], "schedulingGates": gates},
-        }
-    )
+    installed.kubectl.create(objects.pod("irsa-test-after", namespace="default", service_account=None))
     installed.kubectl("delete", "pod", "irsa-test-after", "-n", "default", "--wait=false")
