@@ -54,7 +54,9 @@ def proxy(
     certificate = certificate_for(kubectl, folder)
     with (
         in_a_thread(ApiProxy(api).serving()) as made,
-        ready_replica(made.kubeconfig(folder / "kubeconfig"), certificate) as served,
+        # On two cores 300 clients, the API server and the webhook are in each other's way for longer than the second
+        # that a look-up has unless told otherwise.
+        ready_replica(made.kubeconfig(folder / "kubeconfig"), certificate, flags=["--lookup-seconds", "4"]) as served,
         hooks(released, f"https://{served.host}:{served.port}", certificate.ca_bundle, probe=shop),
     ):
         yield made
