@@ -24,6 +24,22 @@ def kubectl(kubeconfig: Path) -> Kubectl:
     return Kubectl(kubeconfig)
 
 
+@pytest.fixture(scope="session")
+def nodes_kubectl() -> Kubectl:
+    """kubectl on a cluster that runs pods."""
+    file = os.environ.get("IRSA_TEST_NODES_KUBECONFIG") or os.environ.get("IRSA_TEST_KUBECONFIG")
+    if not file:
+        pytest.skip("neither IRSA_TEST_NODES_KUBECONFIG nor IRSA_TEST_KUBECONFIG names a test cluster")
+    return Kubectl(Path(file))
+
+
+@pytest.fixture(scope="session")
+def without_controllers(kubectl: Kubectl) -> None:
+    """For tests that make pods by hand for an owner, which controllers would remove."""
+    if kubectl("get", "lease", "kube-controller-manager", "-n", "kube-system", "--ignore-not-found").stdout:
+        pytest.skip("the test cluster has controllers, which would remove what this test makes by hand")
+
+
 @pytest.fixture
 def namespace(kubectl: Kubectl) -> Iterator[str]:
     """A namespace of this test's own; its random name is free for cluster-wide objects as well."""

@@ -63,8 +63,9 @@ def replica_set(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def shop(kubectl: Kubectl, namespace: str) -> Iterator[str]:
+def shop(kubectl: Kubectl, namespace: str, without_controllers: None) -> Iterator[str]:
     """A namespace in which one pod of a Deployment is as it should be, one was missed, and one has an old role."""
+    del without_controllers
     kubectl.create(service_account(namespace, "app", ROLE_ARN), service_account(namespace, "typo", HOSTILE))
     owner = replica_set(kubectl, namespace, "api-7d4b")
     kubectl.create(

@@ -23,6 +23,11 @@ SECURITY = {
 
 
 @pytest.fixture(scope="module")
+def kubectl(nodes_kubectl: Kubectl) -> Kubectl:
+    return nodes_kubectl
+
+
+@pytest.fixture(scope="module")
 def image() -> str:
     name = os.environ.get("IRSA_TEST_IMAGE")
     if not name:

@@ -74,6 +74,11 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
+def kubectl(nodes_kubectl: Kubectl) -> Kubectl:
+    return nodes_kubectl
+
+
+@pytest.fixture(scope="module")
 def installed(kubectl: Kubectl) -> Iterator[Installed]:
     image = os.environ.get("IRSA_TEST_IMAGE")
     if not image:
