@@ -75,7 +75,7 @@ def _what_is_wrong(certificate: Path, key: Path) -> str:
 
     try:
         x509.load_pem_x509_certificate(certificate.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         return f"expected a PEM certificate in {certificate}, got something else"
     try:
         load_pem_private_key(key.read_bytes(), None)

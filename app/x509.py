@@ -22,6 +22,16 @@ from app.validity import PEM
 PrivateKey: TypeAlias = EllipticCurvePrivateKey | RSAPrivateKey
 Certificates: TypeAlias = tuple[x509.Certificate, ...]
 
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises for a certificate or key that parses oddly; not all of it is a ValueError."""
+
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """A certificate is valid from so long before it was made: clocks of those who verify it may be behind ours."""
 
@@ -85,7 +95,7 @@ def parse_pair(certificate_pem: bytes, key_pem: bytes) -> KeyPair:
         raise ValueError("expected a PEM certificate, got something else") from None
     try:
         key = load_pem_private_key(key_pem, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise ValueError("expected a PEM private key without a password, got something else") from None
     if not isinstance(key, PrivateKey):
         raise ValueError("expected an EC or RSA key, got one of another type")  # noqa: TRY004 - of a stranger's content
@@ -99,9 +109,11 @@ def parse_certificates(content: bytes) -> Certificates:
     found = []
     for block in PEM.findall(content):
         try:
-            found.append(x509.load_pem_x509_certificate(block))
-        except ValueError:
+            certificate = x509.load_pem_x509_certificate(block)
+            certificate.extensions, certificate.public_key()
+        except UNREADABLE:
             continue
+        found.append(certificate)
     return unique(found)
 
 
@@ -120,7 +132,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return False
     return constraints.ca and usage.key_cert_sign
 
@@ -129,7 +141,7 @@ def has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bo
     """Return whether *authority* has issued *certificate*: name and signature, not the time."""
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 
@@ -138,7 +150,7 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
     """Return the DNS names and IP addresses that *certificate* is for."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return frozenset()
     return frozenset([*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))])
 

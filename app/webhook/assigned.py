@@ -6,8 +6,9 @@ from typing import Final, Literal
 import structlog
 
 from app.webhook.accounts import Account
-from app.webhook.container_credentials import NO_IDENTITIES, Identities, parse_identities
-from app.webhook.mappings import NO_MAPPINGS, Mappings, parse_mappings
+from app.webhook.config_map import CONFIG
+from app.webhook.container_credentials import NO_IDENTITIES, Identities, ParsedIdentities, parse_identities
+from app.webhook.mappings import NO_MAPPINGS, Mappings, ParsedMappings, parse_mappings
 
 Name = Literal["mappings", "container_credentials"]
 NAMES: Final[tuple[Name, ...]] = ("mappings", "container_credentials")
@@ -40,7 +41,10 @@ class Assigned:
 
     def read_mappings(self, data: Mapping[str, str] | None) -> None:
         """Take the mappings in a ConfigMap's *data*; None where there is no ConfigMap."""
-        parsed = parse_mappings(data or {}, account=self._account)
+        try:
+            parsed = parse_mappings(data or {}, account=self._account)
+        except Exception as error:  # noqa: BLE001 - whatever somebody wrote there, pods have to be answered
+            parsed = ParsedMappings(None, (_unexpected(error),))
         if parsed.mappings is not None:
             self.mappings = parsed.mappings
         self._note("mappings", is_read=parsed.mappings is not None)
@@ -48,7 +52,10 @@ class Assigned:
 
     def read_container_credentials(self, data: Mapping[str, str] | None) -> None:
         """Take the identities in a ConfigMap's *data*; None where there is no ConfigMap."""
-        parsed = parse_identities(data or {})
+        try:
+            parsed = parse_identities(data or {})
+        except Exception as error:  # noqa: BLE001 - as above
+            parsed = ParsedIdentities(None, (_unexpected(error),))
         if parsed.identities is not None:
             self.container_credentials = parsed.identities
         self._note("container_credentials", is_read=parsed.identities is not None)
@@ -66,3 +73,7 @@ class Assigned:
         log.info("assignments_read", what=name, entries=entries)
         for problem in problems:
             log.warning("assignment_unusable", what=name, problem=problem)
+
+
+def _unexpected(error: Exception) -> str:
+    return f"write JSON with plain strings as keys under {CONFIG}, reading it ended with {type(error).__name__}"

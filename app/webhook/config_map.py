@@ -18,6 +18,12 @@ MAX_JSON_CHARACTERS: Final = 1 << 20
 MAX_YAML_BYTES: Final = 1 << 17
 """Reading so much YAML takes 0.6 s; a mebibyte of JSON takes 10 ms."""
 
+MAX_YAML_BRACKETS: Final = 2_000
+"""Flow collections are begun so often at most: 64,000 nested ones take 17 s."""
+
+ANCHOR: Final = b"&"
+"""With anchors, and merge keys that use them, 600 bytes hold a document without end. No role or name has one."""
+
 MAX_PROBLEMS: Final = 20
 
 _KIND: Final = {
@@ -101,6 +107,10 @@ def _yaml(text: bytes) -> object:
     if len(text) > MAX_YAML_BYTES:
         limit = f"more than {MAX_YAML_BYTES} bytes are read as JSON only"
         raise InvalidConfigMapError(f"write JSON under {CONFIG}, got something else: {limit}")
+    if ANCHOR in text:
+        raise InvalidConfigMapError(f"write {CONFIG} without {ANCHOR.decode()}: YAML's anchors are not read")
+    if text.count(b"{") + text.count(b"[") > MAX_YAML_BRACKETS:
+        raise InvalidConfigMapError(f"write {CONFIG} as JSON: of YAML at most {MAX_YAML_BRACKETS} brackets are read")
     # 15 MB, which can be spared where there is JSON or nothing.
     from app.cluster.manifests import read_documents  # noqa: PLC0415 - see above
 

@@ -35,10 +35,10 @@ def bypasses(uri: str) -> tuple[str, ...]:
 
     For an IPv6 address there are two: with brackets as Python and Java compare it, without as Go does.
     """
-    host = urlsplit(uri).hostname or ""
     try:
+        host = urlsplit(uri).hostname or ""
         address = ipaddress.ip_address(host)
-    except ValueError:
+    except ValueError:  # a name, or what somebody wrote into a variable that is no URL
         return ()
     if address.version == 4:  # noqa: PLR2004 - the name of a protocol
         return (host,) if address.is_link_local else ()

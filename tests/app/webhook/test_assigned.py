@@ -1,5 +1,7 @@
 import json
+import time
 
+import pytest
 from structlog.testing import capture_logs
 
 from app.webhook.assigned import Assigned
@@ -52,3 +54,31 @@ def test_what_was_deleted_is_gone() -> None:
 
     assert role_of(assigned) is None
     assert assigned.container_credentials == NO_IDENTITIES
+
+
+def merge_bomb() -> str:
+    levels = [f"l{n}: &l{n} {{<<: [{', '.join([f'*l{n - 1}'] * 10)}]}}" for n in range(1, 12)]
+    return "\n".join(["l0: &l0 {a: b}", *levels])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(merge_bomb(), id="merge-keys-without-end"),
+        pytest.param("{" * 65_000, id="nested-without-end"),
+        pytest.param(f"? 0x{'f' * 5_000}\n: {{RoleARN: {ROLE_ARN}}}\n", id="key-that-is-a-huge-number"),
+        pytest.param(f"shop/app: {{? 0x{'f' * 5_000} : 1}}\n", id="field-that-is-a-huge-number"),
+        pytest.param(f"identities: [{{? 0x{'f' * 5_000} : 1}}]\n? 0x{'f' * 5_000}\n: 1\n", id="identities"),
+    ],
+)
+def test_what_is_written_to_stop_us_is_a_problem_and_no_more(text: str) -> None:
+    assigned = Assigned()
+    assigned.read_mappings(GOOD)
+    began = time.process_time()
+
+    assigned.read_mappings({"config": text})
+    assigned.read_container_credentials({"config": text})
+
+    assert time.process_time() - began < 2
+    assert all(assigned.problems.values())
+    assert role_of(assigned) in {ROLE_ARN, None}

@@ -138,3 +138,7 @@ def test_no_proxy_that_is_taken_from_elsewhere_is_told_of(hidden: dict[str, Any]
     elsewhere = Injection(endpoint=Endpoint(full_uri="https://broker.irsa-system.svc/"))
     assert remarks(before, endpoint_identity(), injection=elsewhere) == []
     assert remarks(before, endpoint_identity(skip_containers=frozenset({"app"})), injection=Injection()) == []
+
+
+def test_what_is_no_url_has_no_host_to_ask_directly() -> None:
+    assert bypasses("http://[") == ()
