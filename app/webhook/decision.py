@@ -99,7 +99,8 @@ def decide(
         is_required: whether the pod's namespace wants an identity for each pod. A ServiceAccount may want it too.
     """
     if MIRROR in subject.annotations:
-        return Decision(reason=Reason.MIRROR_POD)
+        mirror = Decision(reason=Reason.MIRROR_POD)
+        return required(mirror, subject, vocabulary=policy.vocabulary) if is_required else mirror
     decision = _decide(
         subject, service_account, pod=pod, policy=policy, mappings=mappings, container_credentials=container_credentials
     )
@@ -181,17 +182,16 @@ def _injected(pod: Callable[[], Object], identity: Identity, *, policy: Policy) 
     )
 
 
-ADMITTED: Final = frozenset(
-    {Reason.PATCHED, Reason.ALREADY_PRESENT, Reason.MIRROR_POD, Reason.NOT_A_POD, Reason.NOT_A_CREATION}
-)
+ADMITTED: Final = frozenset({Reason.PATCHED, Reason.ALREADY_PRESENT, Reason.NOT_A_POD, Reason.NOT_A_CREATION})
 """Where nothing is refused, whoever wants an identity. What is no creation of a pod is nothing that could have one.
-A mirror pod is made by a kubelet of a pod that runs already and that no apiserver could stop; whoever else makes one
-has a pod that no kubelet runs (pkg/kubelet/kubelet.go, HandlePodAdditions)."""
+The mirror pods of kubelets never come here from a namespace that wants identities (the chart's matchConditions let
+``system:nodes`` by): who says of another pod that it is one would exempt it."""
 
 REMEDIES: Final = {
     Reason.NO_ROLE: "annotate {service_account} with {role_arn}",
     Reason.NO_SERVICE_ACCOUNT: "name a ServiceAccount in spec.serviceAccountName",
     Reason.ALL_CONTAINERS_SKIPPED: "leave one container at least to skip-containers and include-containers",
+    Reason.MIRROR_POD: "remove the annotation kubernetes.io/config.mirror",
     Reason.INTERNAL_ERROR: "try again, and then report it to whoever runs the webhook, whose log says more",
 }
 """What to do, where no warning says it."""

@@ -273,8 +273,6 @@ def test_pod_that_must_have_an_identity_is_denied_with_the_remedy_first(
             {"before": pod(container(env=ENV, volumeMounts=[MOUNT]), volumes=[VOLUME])},
             Reason.ALREADY_PRESENT,
         ),
-        # A kubelet runs it already, and no other pod with that annotation is ever run.
-        (BARE, {"annotations": {"kubernetes.io/config.mirror": "x"}}, Reason.MIRROR_POD),
     ],
 )
 def test_pod_that_has_one_or_needs_none_is_admitted(
@@ -283,6 +281,15 @@ def test_pod_that_has_one_or_needs_none_is_admitted(
     decision = decided(service_account, **keywords, is_required=True)
 
     assert (decision.reason, decision.denial) == (reason, None)
+
+
+def test_nothing_on_a_pod_exempts_it_from_the_identity_that_it_must_have() -> None:
+    decision = decided(annotated(), annotations={"kubernetes.io/config.mirror": "x"}, is_required=True)
+
+    assert decision.reason is Reason.MIRROR_POD
+    assert decision.denial == (
+        "remove the annotation kubernetes.io/config.mirror: this pod must have an AWS identity and would get none"
+    )
 
 
 @pytest.mark.parametrize(
