@@ -24,8 +24,9 @@ class Connections:
     """The open connections of a port, from the moment they are accepted: at most *limit*.
 
     Everybody in a cluster can reach a webhook, so the connections are shared out by address: when there are too many,
-    the address that has most loses the least important of its own, the oldest first. Who opens ten thousand takes them
-    from nobody but himself, and the apiserver, which has a few, keeps them.
+    the address that has most of those which have asked nothing yet loses the oldest of them; where there are none, the
+    address that has most of all loses its least important one. Who opens ten thousand, from one address or from many,
+    takes them from himself, and the apiserver keeps those that it uses.
 
     Attributes:
         limit: how many there may be.
@@ -51,11 +52,22 @@ class Connections:
         self._of_address.setdefault(connection.address, {})[connection] = None
         self._count += 1
         if self._count > self.limit:
-            address = max(self._of_address, key=lambda each: len(self._of_address[each]))
-            least = min(self._of_address[address], key=lambda each: each.importance())
+            least = self._least_important(connection)
             self.remove(least)
             self.dropped += 1
             least.abort()
+
+    def _least_important(self, newest: Connection) -> Connection:
+        """Return whose end is first; the *newest* has had no time to ask anything."""
+        silent = {
+            address: [each for each in connections if each is not newest and not each.importance()]
+            for address, connections in self._of_address.items()
+        }
+        most_silent = max(silent.values(), key=len)
+        if most_silent:
+            return most_silent[0]
+        most = max(self._of_address.values(), key=len)
+        return min(most, key=lambda each: each.importance())
 
     def remove(self, connection: Connection) -> None:
         """Count *connection* no more."""

@@ -69,3 +69,14 @@ def test_connection_that_is_gone_counts_no_more_and_only_once() -> None:
     connections.add(second)
 
     assert (len(connections), connections.dropped, list(connections)) == (1, 0, [second])
+
+
+def test_many_addresses_that_ask_nothing_take_nothing_from_one_that_does() -> None:
+    connections = Connections(20)
+    used = opened(connections, *["apiserver"] * 8, rank=1)
+    (new,) = opened(connections, "apiserver")
+
+    strangers = opened(connections, *[f"pod-{number % 7}" for number in range(100)])
+
+    assert aborted(*used, new) == [False] * 9
+    assert sum(aborted(*strangers)) == 100 - 11
