@@ -90,6 +90,9 @@ def namespace(kubectl: Kubectl, labels: Mapping[str, str] = MappingProxyType({})
     try:
         yield name
     finally:
+        # An API server without controllers would keep what is in it. Both in one request each.
+        for kind in ("pods", "serviceaccounts"):
+            kubectl("delete", "--raw", f"/api/v1/namespaces/{name}/{kind}")
         kubectl("delete", "namespace", name, "--wait=false")
 
 
