@@ -14,7 +14,7 @@ from app.tls import ServerTls, server_context
 from app.validity import not_after
 
 LOOK_SECONDS: Final = 1.0
-"""How often we look at the files. Three calls of stat cost 10 µs; being told of changes, a thread and 5 MB."""
+"""How often we look at the files: three calls of stat. Being told of changes would want a library and its thread."""
 
 log = structlog.get_logger()
 
