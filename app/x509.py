@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from app.validity import PEM
+from app import validity
 
 PrivateKey: TypeAlias = EllipticCurvePrivateKey | RSAPrivateKey
 Certificates: TypeAlias = tuple[x509.Certificate, ...]
@@ -107,7 +107,7 @@ def parse_pair(certificate_pem: bytes, key_pem: bytes) -> KeyPair:
 def parse_certificates(content: bytes) -> Certificates:
     """Return the certificates in *content*, PEM, each once, without those that cannot be read, as an apiserver does."""
     found = []
-    for block in PEM.findall(content):
+    for block in validity.certificates(content):
         try:
             certificate = x509.load_pem_x509_certificate(block)
             certificate.extensions, certificate.public_key()

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -57,7 +57,8 @@ _CURVES: Final[Mapping[str, type[SECP256R1 | SECP384R1 | SECP521R1]]] = {
 }
 _EC_ALGORITHMS: Final[Mapping[str, Algorithm]] = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
-_BLOCK: Final = re.compile(rb"-----BEGIN ([ -,.-~]+)-----.*?-----END \1-----", re.DOTALL)
+_BEGIN: Final = b"-----BEGIN "
+_BLOCK: Final = re.compile(_BEGIN + rb"([ -,.-~]+)-----.*?-----END \1-----", re.DOTALL)
 _PUBLIC_BLOCKS: Final = frozenset({"PUBLIC KEY", "RSA PUBLIC KEY"})
 _PRIVATE_BLOCKS: Final = frozenset({"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"})
 _SKIPPED_BLOCKS: Final = frozenset({"EC PARAMETERS"})
@@ -152,9 +153,7 @@ def parse(pem: bytes, source: str) -> tuple[PublicKey | SigningKey, ...]:
     Raises:
         KeyFileError: no key, a block that is no RSA or EC key that kube-apiserver signs with, or one cut short.
     """
-    blocks = list(_BLOCK.finditer(pem))
-    if len(blocks) != pem.count(b"-----BEGIN "):
-        raise KeyFileError(f"{source}: expected whole PEM blocks, got one without its END line")
+    blocks = list(_blocks(pem, source))
     keys = tuple(
         _parse_block(block[0], block[1].decode(), source)
         for block in blocks
@@ -164,6 +163,16 @@ def parse(pem: bytes, source: str) -> tuple[PublicKey | SigningKey, ...]:
         got = "no key in it" if blocks else "no PEM block" if pem.strip() else "an empty file"
         raise KeyFileError(f"{source}: expected RSA or EC keys in PEM, got {got}")
     return keys
+
+
+def _blocks(pem: bytes, source: str) -> Iterator[re.Match[bytes]]:
+    """Yield the blocks of *pem*; the end of each is looked for no further than to the beginning of the next one."""
+    _, *rest = pem.split(_BEGIN)
+    for after in rest:
+        block = _BLOCK.match(_BEGIN + after)
+        if block is None:
+            raise KeyFileError(f"{source}: expected whole PEM blocks, got one without its END line")
+        yield block
 
 
 def parse_jwks(document: bytes, source: str) -> tuple[PublicKey, ...]:

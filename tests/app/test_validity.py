@@ -1,10 +1,11 @@
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
 
-from app.validity import not_after
+from app.validity import BEGIN, END, certificates, not_after
 from app.x509 import make_authority
 
 
@@ -47,3 +48,20 @@ def test_rsa_certificates_of_others_are_read() -> None:
 )
 def test_what_cannot_be_read_has_no_end(pem: bytes) -> None:
     assert not_after(pem) is None
+
+
+def test_beginnings_without_an_end_take_no_longer_than_their_length() -> None:
+    """Looking for each one's end would take seven minutes."""
+    began = time.process_time()
+
+    assert list(certificates(BEGIN * 40_000)) == []
+    assert list(certificates(END * 40_000)) == []
+    assert list(certificates(BEGIN * 40_000 + END * 40_000)) == [BEGIN + END]
+    assert time.process_time() - began < 5
+
+
+def test_certificate_behind_one_that_was_cut_short_is_found() -> None:
+    """As encoding/pem of Go does, in which an apiserver reads them."""
+    whole = make_authority("a", now=datetime(2026, 1, 1, tzinfo=UTC), lifetime=timedelta(days=9)).certificate_pem()
+
+    assert list(certificates(whole[:200] + b"\n" + whole + whole)) == [whole.strip()] * 2

@@ -1,5 +1,6 @@
 import json
 import pickle
+import time
 from collections.abc import Callable
 
 import pytest
@@ -225,6 +226,15 @@ def test_what_kubernetes_cannot_sign_with_is_refused(pem: Callable[[], bytes], m
         parse(pem(), "sa.pub")
 
     assert str(refusal.value) == f"sa.pub: {message}"
+
+
+def test_beginnings_without_an_end_take_no_longer_than_their_length() -> None:
+    """Looking for each one's end would take minutes."""
+    began = time.process_time()
+
+    with pytest.raises(KeyFileError, match="whole PEM blocks"):
+        parse(b"-----BEGIN PUBLIC KEY-----\n" * 40_000, "x")
+    assert time.process_time() - began < 5
 
 
 def test_one_bad_block_among_good_ones_is_refused() -> None:
