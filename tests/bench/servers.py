@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 import trustme
 
+from app.listener import KEEP_ALIVE_SECONDS
 from tests.bench.rows import NotMeasuredError
 
 ROOT: Final = Path(__file__).parents[2]
@@ -138,7 +139,9 @@ def ready_patch(folder: Path, *, tls: Tls, patch: Path) -> AbstractContextManage
 def _uvicorn(name: str, folder: Path, *, tls: Tls, variables: Mapping[str, str] | None = None) -> Iterator[Server]:
     log = folder / f"{name}.log"
     files = ["--ssl-certfile", str(tls.certificate), "--ssl-keyfile", str(tls.key)]
-    app = [f"tests.bench.{name}:app", "--host", HOST, "--port", "0", "--no-access-log"]
+    # As long as ours: uvicorn's 5 s end in the moment in which an API server, after a pause, sends a review (seen).
+    idle = ["--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)]
+    app = [f"tests.bench.{name}:app", "--host", HOST, "--port", "0", "--no-access-log", *idle]
     started = time.perf_counter()
     with _running([sys.executable, "-m", "uvicorn", *app, *files], log=log, variables=variables) as process:
         port = _wait(lambda: _port(log, rb"running on https://[\d.]+:(\d+)"), process, log=log)
