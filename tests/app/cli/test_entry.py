@@ -1,6 +1,8 @@
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -166,19 +168,45 @@ def test_variables_of_services_and_tests_are_nobodys_slip() -> None:
         environment.refuse_unknown(["IRSA_PROT"], flags=["--port"])
 
 
+IMPORTING = [sys.executable, "-X", "importtime", "-m", "app", "access", "--help"]
+"""Python tells of each module on standard error when it is there, so that we know when to send a signal."""
+
+
+def rest_after(module: str, process: subprocess.Popen[str], then: Callable[[], None]) -> list[str]:
+    """Call *then* when *module* is imported, and return what the process says besides its imports."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.split("|")[-1].strip() == module:
+            then()
+            break
+    return [line for line in process.stderr if not line.startswith("import time:")]
+
+
 @pytest.mark.parametrize("module", ["difflib", "app.cli.commands", "app.cli.dispatch", "cyclopts"])
 def test_interrupt_while_modules_are_imported_is_silent(module: str) -> None:
-    """Python tells of each module on standard error when it is there, so that we know when to interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         pytest.skip("whoever started the tests has SIGINT ignored, which processes inherit")
-    command = [sys.executable, "-X", "importtime", "-m", "app", "access", "--help"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.split("|")[-1].strip() == module:
-                process.send_signal(signal.SIGINT)
-                break
-        rest = [line for line in process.stderr if not line.startswith("import time:")]
+    with subprocess.Popen(IMPORTING, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+        rest = rest_after(module, process, lambda: process.send_signal(signal.SIGINT))
         status = process.wait(30)
 
     assert (status in {-signal.SIGINT, 130}, rest) == (True, [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("module", ["app.cli.commands", "cyclopts"])
+def test_process_1_ends_at_once_and_silently_while_modules_are_imported(module: str, number: signal.Signals) -> None:
+    """What a container's first process has no handler for, the kernel keeps from it (pid_namespaces(7))."""
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip(f"whoever started the tests has {number.name} ignored, which processes inherit")
+    first = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*first, "true"], capture_output=True, check=False).returncode:  # noqa: S603 - as above
+        pytest.skip("no PID namespace can be made here: unshare --pid is not permitted")
+    with subprocess.Popen(
+        [*first, *IMPORTING], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:  # noqa: S603 - as above
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        rest = rest_after(module, process, lambda: os.kill(int(children.read_text()), number))
+        status = process.wait(30)
+
+    assert (status, rest) == (128 + number, [])
