@@ -202,9 +202,8 @@ def test_process_1_ends_at_once_and_silently_while_modules_are_imported(module: 
     first = ["unshare", "--pid", "--fork", "--kill-child"]
     if subprocess.run([*first, "true"], capture_output=True, check=False).returncode:  # noqa: S603 - as above
         pytest.skip("no PID namespace can be made here: unshare --pid is not permitted")
-    with subprocess.Popen(
-        [*first, *IMPORTING], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:  # noqa: S603 - as above
+    command = [*first, *IMPORTING]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - as above
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         rest = rest_after(module, process, lambda: os.kill(int(children.read_text()), number))
         status = process.wait(30)
