@@ -156,7 +156,8 @@ class Rotation(RuleBasedStateMachine):
             return
         for look in self.looks.values():
             look.close()
-        for _ in range(4):
+        # At most two exchanges are left, of two waits each: the one that goes on, and then that of a CA that grew old.
+        for _ in range(5):
             while run(self.cluster.controller().look()):
                 assert self.cluster.lost() == []
             self.cluster.now += RELOADS
