@@ -52,6 +52,10 @@ __all__ = [
 LABEL: Final = "eks.amazonaws.com/pod-identity"
 """On pods with container credentials, whatever the prefix of the annotations is."""
 
+MAX_ANNOTATION_BYTES: Final = 262_144
+"""Of all keys and values of an object together; kube-apiserver refuses more (apimachinery, pkg/api/validation,
+TotalAnnotationSizeLimitB)."""
+
 
 def operations(pod: Object, identity: Identity, *, injection: Injection) -> list[Operation] | None:
     """Return what to add to *pod*, empty where nothing is missing, None where every container is skipped.
@@ -99,10 +103,22 @@ def remarks(pod: Object, identity: Identity, *, injection: Injection) -> list[st
 
 
 def _annotation(pod: Object, config: Config) -> list[Operation]:
+    added = label(pod, "annotations", CONFIG_ANNOTATION, config.text)
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
-    if isinstance(annotations, dict) and annotations.get(CONFIG_ANNOTATION, config.text) != config.text:
+    if annotations.get(CONFIG_ANNOTATION, config.text) != config.text:
         raise ConflictError(f"remove annotation {CONFIG_ANNOTATION} from the pod: its text is written here")
-    return label(pod, "annotations", CONFIG_ANNOTATION, config.text)
+    excess = _bytes(annotations | {CONFIG_ANNOTATION: config.text}) - MAX_ANNOTATION_BYTES
+    if added and excess > 0:
+        raise ConflictError(
+            f"shorten the pod's annotations by {excess} bytes: {CONFIG_ANNOTATION} is one more, and "
+            f"{MAX_ANNOTATION_BYTES} is what they may have"
+        )
+    return added
+
+
+def _bytes(annotations: Object) -> int:
+    texts = (text for entry in annotations.items() for text in entry if isinstance(text, str))
+    return sum(len(text.encode("utf-8", "replace")) for text in texts)
 
 
 def _container(container: Object, path: str, wanted: Plan) -> tuple[list[Operation], Chosen]:

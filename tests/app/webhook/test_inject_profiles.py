@@ -91,6 +91,19 @@ def test_annotation_of_our_name_that_is_not_ours_is_a_conflict() -> None:
     assert str(caught.value) == "remove annotation irsa/aws-config from the pod: its text is written here"
 
 
+def test_annotations_of_a_pod_may_be_as_long_as_kube_apiserver_takes_them_with_ours_and_not_longer() -> None:
+    """Which counts the bytes of all keys and values (apimachinery, ValidateAnnotationsSize)."""
+    room = 262_144 - len("irsa/aws-config" + TEXT) - len("é".encode())
+
+    assert injected(pod(annotations={"é": "x" * room}), WHO)
+    with pytest.raises(ConflictError) as caught:
+        operations(pod(annotations={"é": "x" * room + "ö"}), WHO, injection=Injection())
+
+    assert str(caught.value) == (
+        "shorten the pod's annotations by 2 bytes: irsa/aws-config is one more, and 262144 is what they may have"
+    )
+
+
 def test_other_mount_in_the_files_place_is_a_conflict() -> None:
     with pytest.raises(ConflictError) as caught:
         operations(pod(container(volumeMounts=[CONFIG_MOUNT | {"name": "x"}])), WHO, injection=Injection())
