@@ -250,11 +250,10 @@ def _generate_name(metadata: _Metadata) -> str:
 
 
 def _annotations(annotations: Mapping[str, str] | None, vocabulary: Vocabulary) -> Mapping[str, str]:
-    kept = {
-        sys.intern(key): sys.intern(value[:MAX_ANNOTATION_CHARACTERS])
-        for key, value in (annotations or NOTHING).items()
-        if key in {LEGACY_ROLE, CONFIG_ANNOTATION} or vocabulary.concerns(key)
-    }
+    if not annotations:
+        return NOTHING
+    keys = {LEGACY_ROLE, CONFIG_ANNOTATION}.intersection(annotations).union(vocabulary.concerning(annotations))
+    kept = {sys.intern(key): sys.intern(annotations[key][:MAX_ANNOTATION_CHARACTERS]) for key in keys}
     return kept or NOTHING
 
 

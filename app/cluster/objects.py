@@ -6,7 +6,7 @@ dictionary entry and nothing else: they all share `UNANNOTATED`.
 
 import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -16,10 +16,6 @@ MAX_VALUE_CHARACTERS: Final = 2048
 
 MAX_OTHERS: Final = 16
 """Annotations kept of one ServiceAccount besides those that we know. Only their keys are ever told of."""
-
-MAX_LOOKED_AT: Final = 32
-"""Annotations of one ServiceAccount that are asked about besides those that we know. Nobody types more, and one that is
-nearly ours takes 60 µs: a list has 100,000 ServiceAccounts."""
 
 MAX_KEY_CHARACTERS: Final = 253 + 1 + 63
 """Longest key that kube-apiserver takes, prefix and name (apimachinery's IsQualifiedName); manifests may have others.
@@ -35,8 +31,8 @@ class Keep(Protocol):
     def is_known(self, key: str, /) -> bool:
         """Return whether the value of *key* is read."""
 
-    def concerns(self, key: str, /) -> bool:
-        """Return whether *key* is known, or one that somebody must be told of."""
+    def concerning(self, keys: Iterable[str], /) -> Iterator[str]:
+        """Yield those of one object's *keys* that are known, or that somebody must be told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,6 @@ def service_account(annotations: Mapping[str, str] | None, *, keep: Keep) -> Ser
     kept = {
         sys.intern(key): value[: MAX_VALUE_CHARACTERS + 1] for key, value in annotations.items() if keep.is_known(key)
     }
-    looked_at = itertools.islice(annotations, MAX_LOOKED_AT)
-    others = (key[:MAX_KEY_CHARACTERS] for key in looked_at if key not in kept and keep.concerns(key))
+    others = (key[:MAX_KEY_CHARACTERS] for key in keep.concerning(annotations) if key not in kept)
     kept |= dict.fromkeys(map(sys.intern, itertools.islice(others, MAX_OTHERS)), "")
     return ServiceAccount(MappingProxyType(kept)) if kept else UNANNOTATED

@@ -77,9 +77,10 @@ def _is_news(change: Change, vocabulary: Vocabulary) -> bool:
 
 def _read(document: Object, vocabulary: Vocabulary) -> tuple[Mapping[str, str], Any]:
     """Return what of an object counts here: annotations of ours and the template."""
-    annotations = {key: value for key, value in annotations_of(document).items() if vocabulary.concerns(key)}
+    annotations = annotations_of(document)
     workload = _workload(document, "")
-    return annotations, None if workload is None else workload.pod
+    ours = {key: annotations[key] for key in vocabulary.concerning(annotations)}
+    return ours, None if workload is None else workload.pod
 
 
 def _is_service_account(document: Object) -> bool:
@@ -143,9 +144,9 @@ def _on_pods(workload: Workload, subject: Subject, known: ServiceAccount | None,
 
 def _in_vain(change: Change, workload: Workload, subject: Subject, vocabulary: Vocabulary) -> Iterator[str]:
     """Yield what annotations on the workload itself should be where they are read."""
-    for key in annotations_of(change.after):
+    for key in vocabulary.concerning(annotations_of(change.after)):
         name = key.partition("/")[2]
-        if not vocabulary.concerns(key) or (name not in KNOWN and key != REQUIRE_IDENTITY):
+        if name not in KNOWN and key != REQUIRE_IDENTITY:
             continue
         meant = key if key == REQUIRE_IDENTITY else vocabulary.key(name)
         to = "pod template" if name in ON_POD else f"ServiceAccount {shown(subject.service_account)}"

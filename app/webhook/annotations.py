@@ -5,16 +5,15 @@ https://github.com/aws/amazon-eks-pod-identity-webhook.
 """
 
 import csv
-import functools
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher, get_close_matches
 from typing import Final, Literal
 
 from app.cluster.objects import MAX_VALUE_CHARACTERS
 from app.text import shown
+from app.webhook import similar
 from app.webhook.accounts import Account
 
 MIN_TOKEN_EXPIRATION: Final = 600
@@ -122,18 +121,12 @@ FOREIGN: Final = frozenset({"aws-config", "compute-type", "fargate-profile", "sk
 
 REGION: Final = re.compile(r"[a-z0-9-]{1,63}")
 
-NEAR: Final = 0.75
-"""Similarity of two prefixes above which one is a slip for the other: eks.amazon.com has 0.90, eks.aws.com 0.79."""
-
-MAX_SLIP_CHARACTERS: Final = 6
-"""By so many a prefix that is a slip is longer or shorter than ours: eks.amazonaws.com.cn by 3."""
-
-MAX_NAME_CHARACTERS: Final = 63
-"""What Kubernetes allows behind the slash; a review comes before it has looked."""
-
 MAX_ANNOTATIONS: Final = 256
-"""Of one object so many are looked at for slips. Nobody types more; to compare one takes 60 µs, and a review has room
-for 100,000 that are nearly ours."""
+"""Of one object so many are looked at. Nobody types more, and of a workload that has more none is."""
+
+MAX_COMPARED: Final = 8
+"""Prefixes of one object that are compared with ours: what takes long, see `similar.is_near`. A list has 100,000
+ServiceAccounts, and whoever makes one chooses its prefixes."""
 
 MAX_SLIPS: Final = 3
 """Slips that are told of one object: who mends these is told of the next."""
@@ -163,30 +156,41 @@ class Vocabulary:
         prefix, slash, name = key.partition("/")
         return bool(slash) and ((prefix == self.prefix and name in KNOWN) or key == REQUIRE_IDENTITY)
 
-    def concerns(self, key: str) -> bool:
-        """Return whether *key* is ours or meant to be."""
-        prefix, slash, name = key.partition("/")
-        is_ours = prefix in {self.prefix, OWN_PREFIX}
-        return bool(slash) and (is_ours or (name in KNOWN and _is_near(prefix, self.prefix)))
+    def concerning(self, annotations: Iterable[str]) -> Iterator[str]:
+        """Yield the keys of one object that are ours or meant to be, in order; the first `MAX_ANNOTATIONS` count."""
+        near: dict[str, bool] = {}
+        for key in itertools.islice(annotations, MAX_ANNOTATIONS):
+            prefix, slash, name = key.partition("/")
+            if not slash:
+                continue
+            if prefix in (self.prefix, OWN_PREFIX):
+                yield key
+            elif name in KNOWN and similar.may_be_near(prefix, self.prefix):
+                if prefix not in near and len(near) < MAX_COMPARED:
+                    near[prefix] = similar.is_near(prefix, self.prefix)
+                if near.get(prefix):
+                    yield key
 
     def slips(self, annotations: Mapping[str, str], place: Place) -> list[str]:
         """Return a warning for each key that its writer must have meant otherwise, at most `MAX_SLIPS` of them."""
+        if not annotations:
+            return []
         known = ON_SERVICE_ACCOUNT if place == "ServiceAccount" else ON_POD
-        found = (self._slip(key, known, place) for key in itertools.islice(annotations, MAX_ANNOTATIONS) if "/" in key)
+        found = (self._slip(key, known, place) for key in self.concerning(annotations))
         return list(itertools.islice(filter(None, found), MAX_SLIPS))
 
     def _slip(self, key: str, known: Sequence[str], place: Place) -> str | None:
+        """Return what is wrong with a *key* of `concerning`."""
         prefix, _, name = key.partition("/")
         if prefix == OWN_PREFIX and (prefix != self.prefix or key == REQUIRE_IDENTITY):
             return _own_slip(key, place)
         if prefix != self.prefix:
-            if name in KNOWN and _is_near(prefix, self.prefix):
-                return f"write {self.key(name)} instead of {shown(key)} on the {place}: it is ignored"
-        elif name in KNOWN and name not in known:
+            return f"write {self.key(name)} instead of {shown(key)} on the {place}: it is ignored"
+        if name in KNOWN and name not in known:
             other = "pod" if place == "ServiceAccount" else "ServiceAccount"
             return f"move {key} to the {other}: on the {place} it is ignored"
-        elif name not in KNOWN and name not in FOREIGN:
-            near = _nearest(name)
+        if name not in KNOWN and name not in FOREIGN:
+            near = similar.nearest(name, KNOWN)
             if near is not None:
                 return f"write {self.key(near)} instead of {shown(key)} on the {place}: it is ignored"
             return f"remove {shown(key)} from the {place}: there is no such annotation"
@@ -200,24 +204,6 @@ def _own_slip(key: str, place: Place) -> str | None:
     if key == REQUIRE_IDENTITY:
         return None
     return f"write {REQUIRE_IDENTITY} instead of {shown(key)} on the ServiceAccount or remove it: it is ignored"
-
-
-@functools.lru_cache(maxsize=1024)
-def _nearest(name: str) -> str | None:
-    """Return the known name that *name* is a slip for."""
-    if len(name) > MAX_NAME_CHARACTERS:
-        return None
-    return next(iter(get_close_matches(name, sorted(KNOWN), n=1, cutoff=NEAR)), None)
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_near(prefix: str, ours: str) -> bool:
-    # Strangers choose the prefixes, thousands of them in one object: the bounds that are cheap come first, and whoever
-    # repeats one pays once.
-    if prefix == ours or abs(len(prefix) - len(ours)) > MAX_SLIP_CHARACTERS:
-        return False
-    matcher = SequenceMatcher(None, prefix, ours)
-    return matcher.real_quick_ratio() >= NEAR and matcher.quick_ratio() >= NEAR and matcher.ratio() >= NEAR
 
 
 class InvalidAnnotationError(ValueError):

@@ -1,6 +1,6 @@
 import sys
 
-from app.cluster.objects import MAX_LOOKED_AT, MAX_OTHERS, MAX_VALUE_CHARACTERS, UNANNOTATED, service_account
+from app.cluster.objects import MAX_OTHERS, MAX_VALUE_CHARACTERS, UNANNOTATED, service_account
 from app.webhook.annotations import KNOWN, Vocabulary
 
 ROLE_ARN = "eks.amazonaws.com/role-arn"
@@ -59,20 +59,3 @@ def test_keys_are_held_once_for_all() -> None:
     first, second = (service_account({key: "arn"}, keep=Vocabulary()).annotations for key in decoded)
 
     assert next(iter(first)) is next(iter(second))
-
-
-def test_of_many_annotations_a_bounded_number_is_asked_about() -> None:
-    asked: list[str] = []
-
-    class Counting:
-        def is_known(self, key: str, /) -> bool:
-            return key == "known"
-
-        def concerns(self, key: str, /) -> bool:
-            asked.append(key)
-            return False
-
-    annotations = {f"key-{n}": "" for n in range(10 * MAX_LOOKED_AT)} | {"known": "value"}
-
-    assert service_account(annotations, keep=Counting()).annotations == {"known": "value"}
-    assert len(asked) == MAX_LOOKED_AT

@@ -5,6 +5,7 @@ import pytest
 from app.webhook.annotations import (
     KNOWN,
     MAX_ANNOTATIONS,
+    MAX_COMPARED,
     InvalidAnnotationError,
     Place,
     Vocabulary,
@@ -14,6 +15,7 @@ from app.webhook.annotations import (
     role_arn,
     token_expiration,
 )
+from app.webhook.similar import is_near
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_skip_containers_that_are_no_csv_or_endless_are_refused(value: str) -> N
     ],
 )
 def test_annotations_of_our_prefix_and_slips_for_it_concern_us(key: str, concerns: bool) -> None:
-    assert Vocabulary().concerns(key) is concerns
+    assert list(Vocabulary().concerning([key])) == ([key] if concerns else [])
 
 
 def test_slips_are_answered_with_what_to_write() -> None:
@@ -234,3 +236,32 @@ def test_slips_are_looked_for_among_so_many_keys_as_a_person_types() -> None:
 
     assert len(Vocabulary().slips(slip | others, "pod")) == 1
     assert Vocabulary().slips(others | slip, "pod") == []
+
+
+def test_slip_behind_many_annotations_of_others_is_told_of() -> None:
+    # Names as ours under prefixes of others, some of which end as ours does.
+    others = {f"{kind}.{part}.io/region": "" for kind in ("istio", "argocd", "helm") for part in range(20)}
+    others |= {f"team-{number:02}.aws.com/profiles": "" for number in range(MAX_COMPARED - 1)}
+
+    assert Vocabulary().slips(others | {"eks.amazon.com/role-arn": ""}, "ServiceAccount") == [
+        'write eks.amazonaws.com/role-arn instead of "eks.amazon.com/role-arn" on the ServiceAccount: it is ignored'
+    ]
+
+
+def test_of_one_object_a_bounded_number_of_prefixes_is_compared() -> None:
+    near = [f"eks.amaz{number:03}.com/role-arn" for number in range(MAX_ANNOTATIONS)]
+    before = is_near.cache_info()
+
+    found = list(Vocabulary().concerning(near))
+
+    after = is_near.cache_info()
+    assert found == near[:MAX_COMPARED]
+    assert (after.hits + after.misses) - (before.hits + before.misses) == MAX_COMPARED
+
+
+def test_prefix_of_many_keys_is_compared_once() -> None:
+    near = [f"eks.amazon.com/{name}" for name in sorted(KNOWN)]
+    before = is_near.cache_info()
+
+    assert list(Vocabulary().concerning(near)) == near
+    assert is_near.cache_info().hits + is_near.cache_info().misses - before.hits - before.misses == 1
