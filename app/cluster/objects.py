@@ -44,6 +44,11 @@ class ServiceAccount:
 
 UNANNOTATED: Final = ServiceAccount(MappingProxyType({}))
 
+LEFT_OUT: Final = ServiceAccount(MappingProxyType({"": ""}))
+"""Stands for each ServiceAccount that a snapshot had no room for, and for each that it might have had no room for:
+whether it exists and what it says must be looked up. Where that cannot be, nothing is known of it: it is not one
+without a role. No other is equal to it, for no annotation has an empty key."""
+
 
 def service_account(annotations: Mapping[str, str] | None, *, keep: Keep) -> ServiceAccount:
     """Return what we keep of a ServiceAccount with these *annotations*: the known ones first, a few others' keys then.
