@@ -1,8 +1,17 @@
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
 import structlog
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """SIGINT as in a terminal: shells start background jobs that ignore it, which all their children would as well."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
