@@ -19,6 +19,8 @@ import msgspec
 from app.access.owners import TEMPLATE_HASH, Controller, Owner, controller_of, owner_of
 from app.cluster.api import Collection
 from app.cluster.kinds import PODS, Kind, ObjectMeta
+from app.cluster.objects import MAX_VALUE_CHARACTERS, bytes_of, kept_annotations
+from app.text import SHOWN_CHARACTERS
 from app.webhook.annotations import Vocabulary
 from app.webhook.decision import MIRROR, Subject
 from app.webhook.inject import LABEL, MalformedPodError, Object
@@ -48,8 +50,9 @@ KEPT_VALUES: Final = frozenset(
 KEPT_NAMES: Final = ("AWS_", "NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
 """Beginnings of the names of variables that a decision asks for."""
 
-MAX_ANNOTATION_CHARACTERS: Final = 16_384
-"""Of one kept value: a config file with 16 profiles has 4,000. What is longer is cut, and then differs."""
+FURTHER: Final = {LEGACY_ROLE: MAX_VALUE_CHARACTERS, CONFIG_ANNOTATION: 16_384}
+"""Annotations that are kept besides those that the webhook reads, and characters of each that can be good, all of them
+ASCII: a config file with 16 profiles has 4,000. What is another is cut, and then differs."""
 
 API_ACCESS: Final = "kube-api-access-"
 """Before the random end of the volume that every pod has (plugin/pkg/admission/serviceaccount)."""
@@ -58,7 +61,8 @@ OS: Final = frozenset({"kubernetes.io/os", "beta.kubernetes.io/os"})
 """Labels of nodes that say which system they run."""
 
 MAX_SPEC_CHARACTERS: Final = 32_768
-"""Of what is kept of a spec; ten containers with a dozen mounts each take 10,000. Of a longer one nothing is kept."""
+"""Of what is kept of a spec; ten containers with a dozen mounts each take 10,000. Of a longer one nothing is kept. With
+one emoji a character of Python's text takes four bytes, and so four of these."""
 
 MAX_GENERATED_BEGINNING: Final = 58
 GENERATED_END: Final = re.compile(r"[bcdfghjklmnpqrstvwxz2456789]{5}")
@@ -252,9 +256,11 @@ def _generate_name(metadata: _Metadata) -> str:
 def _annotations(annotations: Mapping[str, str] | None, vocabulary: Vocabulary) -> Mapping[str, str]:
     if not annotations:
         return NOTHING
-    keys = {LEGACY_ROLE, CONFIG_ANNOTATION}.intersection(annotations).union(vocabulary.concerning(annotations))
-    kept = {sys.intern(key): sys.intern(annotations[key][:MAX_ANNOTATION_CHARACTERS]) for key in keys}
-    return kept or NOTHING
+    found = kept_annotations(annotations, keep=vocabulary)
+    for key in FURTHER.keys() & annotations.keys():
+        value = annotations[key]
+        found[key] = value[: (FURTHER[key] if value.isascii() else SHOWN_CHARACTERS) + 1]
+    return {key: sys.intern(value) for key, value in found.items()} or NOTHING
 
 
 def _reduced(spec: _Spec) -> str:
@@ -271,7 +277,7 @@ def _reduced(spec: _Spec) -> str:
     if spec.affinity and b"kubernetes.io/os" not in msgspec.json.encode(spec.affinity):
         spec.affinity = None
     text = msgspec.json.encode(spec).decode()
-    return sys.intern(text) if len(text) <= MAX_SPEC_CHARACTERS else ""
+    return sys.intern(text) if bytes_of(text) <= MAX_SPEC_CHARACTERS else ""
 
 
 def _variable(one: _Variable) -> _Variable:

@@ -106,7 +106,7 @@ def _on_service_account(change: Change, rules: Rules) -> Iterator[str]:
 
 
 def _without_a_role(annotations: Mapping[str, str], vocabulary: Vocabulary) -> Iterator[str]:
-    key = next(filter(vocabulary.is_known, annotations), None)
+    key = next(filter(vocabulary.longest().__contains__, annotations), None)
     if key is not None and annotations[key]:
         does = "refuses its pods" if key == REQUIRE_IDENTITY else "does nothing"
         yield f"add {vocabulary.key('role-arn')} to the ServiceAccount: without a role {key} {does}"

@@ -5,6 +5,7 @@ https://github.com/aws/amazon-eks-pod-identity-webhook.
 """
 
 import csv
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.cluster.objects import MAX_VALUE_CHARACTERS
-from app.text import shown
+from app.text import SHOWN_CHARACTERS, shown
 from app.webhook import similar
 from app.webhook.accounts import Account
 
@@ -25,6 +26,9 @@ MAX_TOKEN_EXPIRATION: Final = 365 * 86_400
 ROLE_ARN: Final = re.compile(r"arn:aws[a-z0-9-]*:iam::\d{12}:role/[\w/.@+=,-]+", re.ASCII)
 MAX_ROLE_ARN_CHARACTERS: Final = 2048
 """AssumeRoleWithWebIdentity's RoleArn, botocore's service model."""
+
+MAX_AUDIENCE_CHARACTERS: Final = 255
+"""IAM's clientIDType, botocore's service model: no provider takes a token with a longer one."""
 
 OWN_PREFIX: Final = "irsa"
 """Of what has no AWS name. The operator cannot change it: namespaces have `REQUIRE_IDENTITY` as a label, which the
@@ -45,6 +49,8 @@ class Annotation:
     """Where it is read, the first one first."""
     meaning: str
     default: str
+    longest: int = SHOWN_CHARACTERS
+    """Characters of a value that can be good. Of words and numbers so many that what is cut is shown as what is not."""
 
 
 ANNOTATIONS: Final = (
@@ -54,8 +60,15 @@ ANNOTATIONS: Final = (
         meaning="the role: `arn:aws:iam::111122223333:role/name`, any partition, any path; with `--aws-account` its"
         " name is enough",
         default="what the ConfigMap of mappings says",
+        longest=MAX_ROLE_ARN_CHARACTERS,
     ),
-    Annotation(name="audience", on=("ServiceAccount",), meaning="audience of the token", default="`--token-audience`"),
+    Annotation(
+        name="audience",
+        on=("ServiceAccount",),
+        meaning="audience of the token",
+        default="`--token-audience`",
+        longest=MAX_AUDIENCE_CHARACTERS,
+    ),
     Annotation(
         name="token-expiration",
         on=("pod", "ServiceAccount"),
@@ -80,6 +93,7 @@ ANNOTATIONS: Final = (
         meaning="names of containers that get nothing, with commas between them; init containers too; where both have"
         " a list, both count",
         default="none",
+        longest=MAX_VALUE_CHARACTERS,
     ),
     Annotation(
         name="include-containers",
@@ -87,6 +101,7 @@ ANNOTATIONS: Final = (
         meaning="names of the only containers that get something; where both have a list, the pod's counts;"
         " `skip-containers` takes away from it",
         default="all",
+        longest=MAX_VALUE_CHARACTERS,
     ),
     Annotation(
         name="session-name",
@@ -100,6 +115,7 @@ ANNOTATIONS: Final = (
         meaning="further roles, for AWS profiles, a line each: `name = role-arn`, or `name = role-arn"
         " source_profile=other` where another profile assumes it",
         default="none",
+        longest=MAX_VALUE_CHARACTERS,
     ),
     Annotation(
         name="require-identity",
@@ -151,10 +167,9 @@ class Vocabulary:
         start = f"{self.prefix}/"
         return {key[len(start) :]: value for key, value in annotations.items() if value and key.startswith(start)}
 
-    def is_known(self, key: str) -> bool:
-        """Return whether the value of *key* is read."""
-        prefix, slash, name = key.partition("/")
-        return bool(slash) and ((prefix == self.prefix and name in KNOWN) or key == REQUIRE_IDENTITY)
+    def longest(self) -> Mapping[str, int]:
+        """Return the full keys of `ANNOTATIONS`, and how many characters a value of each has that can be good."""
+        return _longest(self.prefix)
 
     def concerning(self, annotations: Iterable[str]) -> Iterator[str]:
         """Yield the keys of one object that are ours or meant to be, in order; the first `MAX_ANNOTATIONS` count."""
@@ -197,6 +212,11 @@ class Vocabulary:
         return None
 
 
+@functools.cache
+def _longest(prefix: str) -> Mapping[str, int]:
+    return {f"{known.prefix or prefix}/{known.name}": known.longest for known in ANNOTATIONS}
+
+
 def _own_slip(key: str, place: Place) -> str | None:
     """Return what is wrong with a key of the prefix ``irsa``. Pods have others there, which we write ourselves."""
     if place == "pod":
@@ -223,6 +243,13 @@ def role_arn(value: str, *, account: Account | None = None) -> str:
             f"to an IAM role's ARN such as arn:aws:iam::111122223333:role/name, got {shown(value)}"
         )
     return arn
+
+
+def audience(value: str) -> str:
+    """Return *value* if a provider of IAM can have that audience."""
+    if len(value) > MAX_AUDIENCE_CHARACTERS:
+        raise InvalidAnnotationError(f"to at most {MAX_AUDIENCE_CHARACTERS} characters, got {shown(value)}")
+    return value
 
 
 def token_expiration(value: str) -> int:

@@ -203,7 +203,7 @@ class _Reader:
         skipped, included = self._containers("skip-containers"), self._containers("include-containers")
         return Identity(
             role_arn=role.role_arn,
-            audience=self.service_account.get("audience") or role.audience or defaults.audience,
+            audience=self.on_service_account("audience", parse.audience) or role.audience or defaults.audience,
             token_expiration=self._expiration() or role.token_expiration or defaults.token_expiration,
             regional_sts=_first(regional, role.regional_sts, defaults.regional_sts),
             region=self.on_service_account("region", parse.region) or role.region,

@@ -6,10 +6,12 @@ import msgspec
 import pytest
 
 from app.access.owners import Controller, Owner
-from app.access.pods import MAX_SPEC_CHARACTERS, Document, Pod, running_pod, running_pods
+from app.access.pods import LEGACY_ROLE, MAX_SPEC_CHARACTERS, Document, Pod, running_pod, running_pods
+from app.cluster.objects import MAX_OTHERS, bytes_of
 from app.webhook.annotations import Vocabulary
 from app.webhook.decision import Policy, Subject, decide
 from app.webhook.inject import MalformedPodError
+from app.webhook.plan import CONFIG_ANNOTATION
 from tests.app.access.running import CREATED, OWNER_UID, POD_UID, decoded, injected, kept, running
 from tests.builders import ENV, MOUNT, VOLUME, annotated, container, pod
 
@@ -129,6 +131,26 @@ def test_pod_that_does_not_run_is_not_kept(document: dict[str, Any], fate: str) 
 
 def test_pending_pod_is_kept() -> None:
     assert running_pod(decoded(running(pod(), phase="Pending")), Vocabulary()) is not None
+
+
+def test_of_a_pod_with_annotations_without_number_a_bounded_part_is_kept() -> None:
+    near = {f"eks.amazonaws.com/{number:04}{'a' * 200}": "x" for number in range(1_000)}
+    near |= {f"eks.amaz{number:03}.com/role-arn": "x" for number in range(200)}
+    long = dict.fromkeys((*Vocabulary().longest(), LEGACY_ROLE, CONFIG_ANNOTATION), "🎉" * 60000)
+
+    found = kept(pod(annotations=near | long))
+
+    assert found.annotations.keys() >= long.keys()
+    assert len(found.annotations) == len(long) + MAX_OTHERS
+    assert sum(bytes_of(key) + bytes_of(value) for key, value in found.annotations.items()) < 45_000
+
+
+def test_spec_of_which_each_character_takes_four_bytes_is_kept_to_a_quarter() -> None:
+    emoji = {"name": "NO_PROXY", "value": "\N{PARTY POPPER}" + "a" * (MAX_SPEC_CHARACTERS // 4)}
+    ascii_only = {"name": "NO_PROXY", "value": "a" * (MAX_SPEC_CHARACTERS // 2)}
+
+    assert kept(pod(container(env=[emoji]))).spec == ""
+    assert kept(pod(container(env=[ascii_only]))).spec != ""
 
 
 def test_spec_of_a_pod_that_is_made_to_cost_is_not_kept() -> None:

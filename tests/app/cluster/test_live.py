@@ -1,5 +1,6 @@
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 
@@ -228,8 +229,8 @@ async def test_name_that_no_object_can_have_is_never_asked_for(namespace: str, n
 
 async def test_mistake_of_ours_reaches_whoever_asked() -> None:
     class Mistaken(Vocabulary):
-        def is_known(self, key: str) -> bool:
-            raise ZeroDivisionError(key)
+        def longest(self) -> Mapping[str, int]:
+            raise ZeroDivisionError
 
     subject = LiveServiceAccounts(cluster(), keep=Mistaken(), cached=lambda *_: None)
 

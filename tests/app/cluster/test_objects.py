@@ -1,7 +1,9 @@
 import sys
 
-from app.cluster.objects import MAX_OTHERS, MAX_VALUE_CHARACTERS, UNANNOTATED, service_account
-from app.webhook.annotations import KNOWN, Vocabulary
+import pytest
+
+from app.cluster.objects import LEFT_OUT, MAX_OTHERS, OBJECT_BYTES, UNANNOTATED, service_account, size
+from app.webhook.annotations import Vocabulary
 
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 
@@ -18,10 +20,12 @@ def test_service_accounts_without_annotations_of_ours_are_one_object() -> None:
     assert service_account({"meta.helm.sh/release-name": "x"}, keep=Vocabulary()) is UNANNOTATED
 
 
-def test_long_value_is_cut_to_one_more_than_the_longest_good_one() -> None:
-    kept = service_account({ROLE_ARN: "a" * 100_000}, keep=Vocabulary())
+def test_long_value_is_cut_to_one_more_than_the_longest_good_one_of_its_kind() -> None:
+    names = ("role-arn", "audience", "region", "session-name")
 
-    assert kept.annotations == {ROLE_ARN: "a" * (MAX_VALUE_CHARACTERS + 1)}
+    kept = service_account({f"eks.amazonaws.com/{name}": "a" * 100_000 for name in names}, keep=Vocabulary())
+
+    assert [len(kept.annotations[f"eks.amazonaws.com/{name}"]) for name in names] == [2049, 256, 81, 81]
 
 
 def test_only_the_keys_are_kept_of_what_is_told_of_and_not_read() -> None:
@@ -42,14 +46,25 @@ def test_only_so_many_others_are_kept_and_those_that_are_known_come_first() -> N
     assert kept.annotations[ROLE_ARN] == "arn"
 
 
-def test_one_service_account_takes_so_many_bytes_and_no_more() -> None:
-    emoji = "\N{PARTY POPPER}" * 100_000
-    known = {f"eks.amazonaws.com/{name}": emoji for name in sorted(KNOWN)}
-    others = {f"eks.amazonaws.com/{number:03}{emoji}": emoji for number in range(1_000)}
+@pytest.mark.parametrize(("character", "most"), [("a", 18_000), ("\N{PARTY POPPER}", 45_000)])
+def test_one_service_account_takes_so_many_bytes_and_no_more(character: str, most: int) -> None:
+    known = dict.fromkeys(Vocabulary().longest(), character * 100000)
+    # As kube-apiserver takes them, and it takes 256 kB.
+    others = {f"eks.amazonaws.com/{number:03}{'a' * 300}": character for number in range(700)}
 
-    kept = service_account(known | others, keep=Vocabulary()).annotations
+    kept = service_account(known | others, keep=Vocabulary())
 
-    assert sum(map(sys.getsizeof, (*kept.keys(), *kept.values()))) < 112 * 1024
+    held = sum(map(sys.getsizeof, (*kept.annotations.keys(), *kept.annotations.values())))
+    assert held + OBJECT_BYTES < most
+    assert held < size(kept) < most * 1.2
+
+
+def test_size_is_not_less_than_what_python_takes() -> None:
+    kept = service_account({ROLE_ARN: "arn:aws:iam::111122223333:role/name"}, keep=Vocabulary())
+    annotations = dict(kept.annotations)
+
+    assert size(UNANNOTATED) == 0
+    assert size(kept) > sum(map(sys.getsizeof, (kept, kept.annotations, annotations, *annotations.values())))
 
 
 def test_keys_are_held_once_for_all() -> None:
@@ -59,3 +74,8 @@ def test_keys_are_held_once_for_all() -> None:
     first, second = (service_account({key: "arn"}, keep=Vocabulary()).annotations for key in decoded)
 
     assert next(iter(first)) is next(iter(second))
+
+
+def test_what_was_left_out_is_none_that_exists() -> None:
+    for annotations in (None, {}, {ROLE_ARN: "arn"}, {"eks.amazonaws.com/": ""}):
+        assert service_account(annotations, keep=Vocabulary()) != LEFT_OUT

@@ -1,6 +1,6 @@
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 from structlog.testing import capture_logs
@@ -370,8 +370,8 @@ async def test_burst_of_events_lets_others_have_their_turn() -> None:
 
 async def test_mistake_of_ours_is_not_taken_for_the_weather() -> None:
     class Mistaken(Vocabulary):
-        def is_known(self, key: str) -> bool:
-            raise ZeroDivisionError(key)
+        def longest(self) -> Mapping[str, int]:
+            raise ZeroDivisionError
 
     api = ScriptedApi(lists=[page("5")], watches=[[event("ADDED", "6", "api", annotations={"any": "x"})]])
     clock = ManualClock()
