@@ -10,7 +10,16 @@ from app.text import shown
 from app.webhook.annotations import BOOLEANS, REQUIRE_IDENTITY, Vocabulary
 from app.webhook.container_credentials import NO_IDENTITIES, Identities
 from app.webhook.identity import Defaults, Identified, Identity, Source, identify, jittered
-from app.webhook.inject import ConflictError, Injection, MalformedPodError, Object, Operation, operations, remarks
+from app.webhook.inject import (
+    ConflictError,
+    Injection,
+    MalformedPodError,
+    Object,
+    Operation,
+    check_use,
+    operations,
+    remarks,
+)
 from app.webhook.mappings import NO_MAPPINGS, Mappings
 
 MIRROR: Final = "kubernetes.io/config.mirror"
@@ -101,12 +110,17 @@ def decide(
     if MIRROR in subject.annotations:
         mirror = Decision(reason=Reason.MIRROR_POD)
         return required(mirror, subject, vocabulary=policy.vocabulary) if is_required else mirror
+    is_required = is_required or (service_account is not None and _requires_identity(service_account))
     decision = _decide(
-        subject, service_account, pod=pod, policy=policy, mappings=mappings, container_credentials=container_credentials
+        subject,
+        service_account,
+        pod=pod,
+        policy=policy,
+        mappings=mappings,
+        container_credentials=container_credentials,
+        is_required=is_required,
     )
-    if is_required or (service_account is not None and _requires_identity(service_account)):
-        return required(decision, subject, vocabulary=policy.vocabulary)
-    return decision
+    return required(decision, subject, vocabulary=policy.vocabulary) if is_required else decision
 
 
 def _decide(
@@ -117,6 +131,7 @@ def _decide(
     policy: Policy,
     mappings: Mappings,
     container_credentials: Identities,
+    is_required: bool,
 ) -> Decision:
     if not subject.service_account:
         return Decision(reason=Reason.NO_SERVICE_ACCOUNT)
@@ -133,7 +148,7 @@ def _decide(
     if identified.identity is None:
         reason = Reason.INVALID_ANNOTATION if identified.source else Reason.NO_ROLE
         return Decision(reason=reason, warnings=bounded(warnings), source=identified.source)
-    decision = _injected(pod, identified.identity, policy=policy)
+    decision = _injected(pod, identified.identity, policy=policy, is_required=is_required)
     return replace(decision, warnings=bounded((*decision.warnings, *warnings)), source=identified.source)
 
 
@@ -162,12 +177,14 @@ def identify_subject(
     return identified if spread is identified.identity else replace(identified, identity=spread)
 
 
-def _injected(pod: Callable[[], Object], identity: Identity, *, policy: Policy) -> Decision:
+def _injected(pod: Callable[[], Object], identity: Identity, *, policy: Policy, is_required: bool) -> Decision:
     """Return what to add to the pod, or why that cannot be."""
     try:
         document = pod()
         added = operations(document, identity, injection=policy.injection)
         said = remarks(document, identity, injection=policy.injection) if added else []
+        if is_required and added is not None:
+            said += check_use(document, identity, injection=policy.injection)
     except MalformedPodError as error:
         return _refusal(Reason.MALFORMED_POD, str(error))
     except ConflictError as error:

@@ -19,6 +19,7 @@ elsewhere is mounted in our place too; and where every container is skipped, no 
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from app.text import shown
 from app.webhook.containers import containers
 from app.webhook.document import (
     ConflictError,
@@ -28,14 +29,28 @@ from app.webhook.document import (
     append,
     label,
     list_at,
+    named,
     names_of,
     object_at,
 )
 from app.webhook.identity import Identity, Mode
-from app.webhook.mounts import missing_mounts, volume_operations
+from app.webhook.mounts import is_one_of, missing_mounts, tokens_in, volume_operations
 from app.webhook.plan import CONFIG_ANNOTATION, TOKEN_MOUNT_PATH, Config, Endpoint, Injection, Plan, plan
 from app.webhook.proxies import bypasses, completion
-from app.webhook.variables import REGION, SESSION_NAME, STS, Chosen, Group, choose, missing, uses
+from app.webhook.variables import (
+    REGION,
+    SESSION_NAME,
+    STATIC,
+    STS,
+    Chosen,
+    Group,
+    choose,
+    has_value,
+    in_the_way,
+    missing,
+    own_tokens,
+    uses,
+)
 
 __all__ = [
     "TOKEN_MOUNT_PATH",
@@ -45,6 +60,7 @@ __all__ = [
     "MalformedPodError",
     "Object",
     "Operation",
+    "check_use",
     "operations",
     "remarks",
 ]
@@ -84,6 +100,38 @@ def operations(pod: Object, identity: Identity, *, injection: Injection) -> list
         first = _annotation(pod, wanted.config)
         volumes.append(wanted.config.volume)
     return first + volume_operations(spec, volumes) + added
+
+
+def check_use(pod: Object, identity: Identity, *, injection: Injection) -> list[str]:
+    """See that one container of *pod* at least will show AWS a token: ours, or one of the pod's own.
+
+    A container that has variables of ours wants no identity, or brings one. Where each pod must have one, a pod of none
+    but the former is refused. Static keys are not: they may be for a store that is not AWS's.
+
+    Returns:
+        What a person should know: where SDKs take static keys instead.
+
+    Raises:
+        ConflictError: no container will.
+        MalformedPodError: *pod* is no pod that we could read.
+    """
+    spec = object_at(pod, "spec", "")
+    wanted = plan(pod, identity, spec=spec, injection=injection).credentials
+    tokens = tokens_in(named(list_at(spec, "volumes", "/spec"), "/spec", "volumes"))
+    is_used, kept_away, said = False, "", []
+    for path, container in containers(spec, identity):
+        env, who = list_at(container, "env", path), shown(container["name"])
+        present = set(names_of(env, path, "env"))
+        is_given = choose(env, present, wanted).uses_token
+        if is_given or any(is_one_of(file, tokens, container, path) for file in own_tokens(env)):
+            is_used = True
+            if has_value(env, STATIC):
+                said.append(f"remove {STATIC} from container {who}: SDKs take it instead of the role")
+        else:
+            kept_away = kept_away or f"remove {', '.join(in_the_way(env, present, wanted))} from container {who}"
+    if not is_used:
+        raise ConflictError(f"{kept_away}: no container uses its token")
+    return said
 
 
 def remarks(pod: Object, identity: Identity, *, injection: Injection) -> list[str]:

@@ -8,11 +8,11 @@ place is fixed, because our variables name it: where something else is mounted t
 import itertools
 import posixpath
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Final, Literal, NamedTuple
 
 from app.text import shown
-from app.webhook.document import ConflictError, Object, Operation, list_at, names_of
+from app.webhook.document import ConflictError, Object, Operation, list_at, named, names_of
 from app.webhook.identity import Identity
 
 MOUNTED: Final = (("volumeMounts", "mountPath"), ("volumeDevices", "devicePath"))
@@ -90,6 +90,33 @@ def is_ours(volume: Object, source: Object) -> bool:
 def has_token(volume: Object, path: str) -> bool:
     """Return whether *volume* puts a token into the file *path* that is not for kube-apiserver."""
     return any(file == path and content for kind, file, content in _contents(volume) if kind == "serviceAccountToken")
+
+
+def tokens_in(volumes: list[tuple[str, Object]]) -> dict[str, frozenset[str]]:
+    """Return the files with tokens that are not for kube-apiserver in each of *volumes* that has some."""
+    found = {
+        name: frozenset(
+            file for kind, file, audience in _contents(volume) if kind == "serviceAccountToken" and audience
+        )
+        for name, volume in volumes
+    }
+    return {name: files for name, files in found.items() if files}
+
+
+def is_one_of(file: str, tokens: Mapping[str, Container[str]], container: Object, path: str) -> bool:
+    """Return whether *container*, which is at *path*, finds one of *tokens* at the path *file*."""
+    at = _as_on_linux(file)
+    for name, mount in named(list_at(container, "volumeMounts", path), path, "volumeMounts"):
+        place = mount.get("mountPath")
+        if name in tokens and isinstance(place, str):
+            folder = _as_on_linux(place) + "/"
+            if at.startswith(folder) and at.removeprefix(folder) in tokens[name]:
+                return True
+    return False
+
+
+def _as_on_linux(path: str) -> str:
+    return posixpath.normpath(path.removeprefix("C:").replace("\\", "/"))
 
 
 def _contents(volume: Object) -> set[tuple[str, str, str]]:

@@ -42,6 +42,12 @@ CONFIG_FILE: Final = "AWS_CONFIG_FILE"
 
 ENDPOINT: Final = (FULL_URI, AUTHORIZATION_TOKEN_FILE)
 
+READERS: Final = ((TOKEN_FILE, ROLE_ARN), (AUTHORIZATION_TOKEN_FILE, FULL_URI))
+"""Names the file of a token, and to whom it is shown or for what: SDKs do nothing with half of a pair."""
+
+STATIC: Final = "AWS_ACCESS_KEY_ID"
+"""With it every SDK looks no further."""
+
 Group = tuple[tuple[str, ...], tuple[Object, ...]]
 """Names and the variables that have them; where one of the names is taken, none of these is added."""
 
@@ -111,6 +117,17 @@ def uses(env: list[Any], present: AbstractSet[str], credentials: Credentials) ->
     """Return whether a container's variables *env*, whose names are *present*, lead its SDKs to our token."""
     name, value = credentials.token_by
     return name in present and literal(env, name) == value
+
+
+def own_tokens(env: list[Any]) -> list[str]:
+    """Return the files to which a container's variables *env* lead its SDKs, in either mode."""
+    files = (literal(env, file) for file, whom in READERS if has_value(env, whom))
+    return [file for file in files if file]
+
+
+def in_the_way(env: list[Any], present: AbstractSet[str], credentials: Credentials) -> list[str]:
+    """Return the variables of *env* for which a container gets no *credentials*; another role is none of them."""
+    return [name for name in credentials.names if name in present and not (name == ROLE_ARN and has_value(env, name))]
 
 
 def missing(groups: tuple[Group, ...], present: AbstractSet[str]) -> list[Object]:

@@ -262,6 +262,95 @@ def test_pod_that_must_have_an_identity_is_denied_with_the_remedy_first(
     assert decision == replace(decided(service_account, **keywords), denial=decision.denial)
 
 
+def of(*variables: dict[str, Any] | tuple[str, str], **fields: Any) -> Object:
+    env = [{"name": one[0], "value": one[1]} if isinstance(one, tuple) else one for one in variables]
+    return container(env=env) | fields
+
+
+EMPTY_TOKEN = ("AWS_WEB_IDENTITY_TOKEN_FILE", "")
+EMPTY_ROLE = ("AWS_ROLE_ARN", "")
+OTHER_TOKEN = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/own/token")
+OWN_ROLE = ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/own")
+OTHER_ENDPOINT = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/")
+KEY = ("AWS_ACCESS_KEY_ID", "AKIA")
+
+
+@pytest.mark.parametrize(
+    ("before", "names"),
+    [
+        pytest.param([of(EMPTY_TOKEN)], "AWS_WEB_IDENTITY_TOKEN_FILE", id="no-token"),
+        pytest.param([of(OTHER_TOKEN)], "AWS_WEB_IDENTITY_TOKEN_FILE", id="token-that-nobody-mounts"),
+        pytest.param([of(EMPTY_ROLE)], "AWS_ROLE_ARN", id="no-role"),
+        pytest.param([of(EMPTY_TOKEN, EMPTY_ROLE)], "AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE", id="neither"),
+        pytest.param([of(OWN_ROLE, OTHER_TOKEN)], "AWS_WEB_IDENTITY_TOKEN_FILE", id="own-role-and-no-token"),
+        pytest.param([of(EMPTY_TOKEN), of(EMPTY_ROLE, name="b")], "AWS_WEB_IDENTITY_TOKEN_FILE", id="each"),
+        pytest.param(
+            [of(*ENV[1:2], {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "valueFrom": {}})],
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            id="token-from-elsewhere",
+        ),
+    ],
+)
+def test_pod_of_containers_that_keep_their_identity_away_is_denied_where_it_must_have_one(
+    before: list[Object], names: str
+) -> None:
+    """And elsewhere it is what they want."""
+    document = pod(*before)
+
+    decision = decided(annotated(), document, is_required=True)
+
+    assert (decision.reason, decision.operations) == (Reason.CONFLICT, ())
+    assert decision.denial == f'remove {names} from container "app": no container uses its token{SUFFIX}'
+    assert decided(annotated(), document).reason in ADMITTED
+    strict = ServiceAccount({**annotated().annotations, "irsa/require-identity": "true"})
+    assert decided(strict, document).denial == decision.denial
+
+
+def test_pod_whose_endpoint_is_another_is_denied_where_it_must_have_one() -> None:
+    decision = decided(BARE, pod(of(OTHER_ENDPOINT)), container_credentials=ENDPOINT, is_required=True)
+
+    assert decision.denial == (
+        'remove AWS_CONTAINER_CREDENTIALS_FULL_URI from container "app": no container uses its token' + SUFFIX
+    )
+
+
+OWN_TOKEN = {
+    "name": "own",
+    "projected": {"sources": [{"serviceAccountToken": {"audience": "sts.amazonaws.com", "path": "token"}}]},
+}
+OF_THE_API = {"name": "own", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+MOUNTED = {"volumeMounts": [{"name": "own", "mountPath": "/own"}]}
+
+
+@pytest.mark.parametrize(
+    ("before", "is_denied"),
+    [
+        pytest.param(pod(of(EMPTY_TOKEN), container("b")), False, id="one-container-uses-it"),
+        pytest.param(pod(of(EMPTY_TOKEN), initContainers=[container("b")]), False, id="an-init-container-does"),
+        pytest.param(pod(of(OWN_ROLE)), False, id="another-role-with-our-token"),
+        pytest.param(pod(of(OWN_ROLE, OTHER_TOKEN, **MOUNTED), volumes=[OWN_TOKEN]), False, id="token-of-its-own"),
+        pytest.param(
+            pod(of(OWN_ROLE, (OTHER_TOKEN[0], r"C:\own\token"), **MOUNTED), volumes=[OWN_TOKEN]), False, id="windows"
+        ),
+        pytest.param(pod(of(OTHER_TOKEN, **MOUNTED), volumes=[OWN_TOKEN]), True, id="token-without-a-role"),
+        pytest.param(pod(of(OWN_ROLE, OTHER_TOKEN, **MOUNTED), volumes=[OF_THE_API]), True, id="token-for-the-api"),
+        pytest.param(pod(of(OWN_ROLE, OTHER_TOKEN), volumes=[OWN_TOKEN]), True, id="token-that-is-not-mounted"),
+    ],
+)
+def test_one_token_that_a_container_will_show_to_aws_is_an_identity(before: Object, is_denied: bool) -> None:
+    decision = decided(annotated(), before, is_required=True)
+
+    assert (decision.denial is not None) is is_denied
+
+
+def test_static_keys_that_an_sdk_takes_first_are_told_of() -> None:
+    """The pod has its identity, so it is not refused: it only does not use it."""
+    decision = decided(annotated(), pod(of(KEY), of(("AWS_ACCESS_KEY_ID", ""), name="b")), is_required=True)
+
+    assert (decision.reason, decision.denial) == (Reason.PATCHED, None)
+    assert decision.warnings == ('remove AWS_ACCESS_KEY_ID from container "app": SDKs take it instead of the role',)
+
+
 @pytest.mark.parametrize(
     ("service_account", "keywords", "reason"),
     [
