@@ -120,18 +120,22 @@ def check_use(pod: Object, identity: Identity, *, injection: Injection) -> list[
     tokens = tokens_in(named(list_at(spec, "volumes", "/spec"), "/spec", "volumes"))
     is_used, kept_away, said = False, "", []
     for path, container in containers(spec, identity):
-        env, who = list_at(container, "env", path), shown(container["name"])
+        env = list_at(container, "env", path)
         present = set(names_of(env, path, "env"))
         is_given = choose(env, present, wanted).uses_token
         if is_given or any(is_one_of(file, tokens, container, path) for file in own_tokens(env)):
             is_used = True
-            if has_value(env, STATIC):
-                said.append(f"remove {STATIC} from container {who}: SDKs take it instead of the role")
+            if STATIC in present and has_value(env, STATIC):
+                said.append(f"{_removal([STATIC], container)}: SDKs take it instead of the role")
         else:
-            kept_away = kept_away or f"remove {', '.join(in_the_way(env, present, wanted))} from container {who}"
+            kept_away = kept_away or _removal(in_the_way(env, present, wanted), container)
     if not is_used:
         raise ConflictError(f"{kept_away}: no container uses its token")
     return said
+
+
+def _removal(variables: list[str], container: Object) -> str:
+    return f"remove {', '.join(variables)} from container {shown(container['name'])}"
 
 
 def remarks(pod: Object, identity: Identity, *, injection: Injection) -> list[str]:
