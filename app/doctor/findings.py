@@ -53,9 +53,9 @@ def warning(link: str, seen: str, *, meaning: str, remedy: str) -> Finding:
     return Finding(link=link, state=State.WARNING, seen=seen, meaning=meaning, remedy=remedy)
 
 
-def unknown(link: str, unread: Unread) -> Finding:
+def unknown(link: str, unread: Unread, *, remedy: str = "try again") -> Finding:
     """Return that *link* could not be looked at, and why."""
-    remedy = "run this with a user who has that right" if unread.is_forbidden else "try again"
+    remedy = "run this with a user who has that right" if unread.is_forbidden else remedy
     return Finding(link=link, state=State.UNKNOWN, seen=unread.why, remedy=remedy)
 
 

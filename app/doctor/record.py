@@ -144,6 +144,10 @@ class Installation:
         """Return whether the API server asks at a URL, and Service, endpoints and pods do not count."""
         return any("url" in hook["clientConfig"] for hook in self.hooks().values())
 
+    def is_empty(self) -> bool:
+        """Return whether nothing of us is in the namespace, where something should be."""
+        return self.service is self.webhook is self.controller is None and not self.has_url()
+
     def webhook_pods(self) -> list[Document]:
         """Return the pods that the webhook's Deployment made, those that are being deleted left out."""
         wanted = dig(known(self.webhook), "spec", "selector", "matchLabels")

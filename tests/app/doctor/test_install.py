@@ -1,5 +1,6 @@
 """Each link broken alone: the verdict names it, and no other."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -467,13 +468,27 @@ def test_url_takes_the_place_of_service_pods_and_secret() -> None:
     }
 
 
-def test_nothing_installed_is_said_first() -> None:
-    nothing = Installation(
-        namespace="irsa-system", now=NOW, configuration=None, service=None, slices=(), pods=(), webhook=None,
-        controller=None, policies=(), probe=Unread("none"), serving=None,
-    )  # fmt: skip
+NOTHING = Installation(
+    namespace="irsa-system", now=NOW, configuration=None, service=None, slices=(), pods=(), webhook=None,
+    controller=None, policies=(), probe=Unread("none"), serving=None,
+)  # fmt: skip
 
-    first = verdict(findings(nothing))
+
+@pytest.mark.parametrize("configuration", [None, bundled(AUTHORITY.certificate_pem())], ids=["nowhere", "not-here"])
+def test_what_is_not_installed_is_not_said_to_be_good(configuration: Any) -> None:
+    found = {one.link: one for one in findings(replace(NOTHING, configuration=configuration))}
+
+    for link in ("network policies", "controller", "certificate authority", "versions"):
+        assert found[link] == Finding(
+            link=link,
+            state=State.UNKNOWN,
+            seen="nothing is installed in namespace irsa-system",
+            remedy="helm upgrade --install irsa CHART -n irsa-system",
+        )
+
+
+def test_nothing_installed_is_said_first() -> None:
+    first = verdict(findings(NOTHING))
 
     assert first is not None
     assert as_object(first) == {
