@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from app.cluster.api import ReadingApi
 from app.errors import ConfigurationError
@@ -17,6 +17,7 @@ LOOK_SECONDS: Final = 1.0
 """How often we look at a file; the kubelet brings changes of a mounted ConfigMap within a minute or two."""
 
 Data = Mapping[str, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,23 @@ class Following:
     loops: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     ages: dict[str, Callable[[], float]] = field(default_factory=dict)
 
-    def config_map(self, api: ReadingApi, place: str, read: Callable[[Data | None], None], *, name: Name) -> None:
-        """Have *read* called with the data of the ConfigMap at *place*, now and when it changes; None without one."""
+    def config_map(self, api: ReadingApi, place: str, reading: "_Reading[Any]", *, name: Name) -> None:
+        """Have what the ConfigMap at *place* says taken, now and when it changes; None without one."""
         from app.cluster.kinds import ConfigMap, config_map  # noqa: PLC0415 - the client's, which a folder can spare
         from app.cluster.watch import Watched  # noqa: PLC0415 - as above
 
         def changed(_namespace: str, _name: str, _old: ConfigMap | None, new: ConfigMap | None) -> None:
-            read(None if new is None else new.data)
+            reading.hear(None if new is None else new.data)
 
         namespace, _, config_map_name = place.partition("/")
         watched = Watched(api, config_map(namespace, config_map_name), changed=changed)
-        self.loops[name] = watched.run
+
+        async def run() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(watched.run())
+                group.create_task(reading.run())
+
+        self.loops[name] = run
 
         def age() -> float:
             is_read = name in self.assigned.read or watched.get(namespace, config_map_name) is None
@@ -52,31 +59,73 @@ class Following:
 
         self.ages[name] = age
 
-    def file(self, path: Path, read: Callable[[Data | None], None], *, name: Name) -> None:
-        """Have *read* called with the text of a file, now and when it changes; None while there is none."""
-        looked = _File(path, read)
-        looked.look()
-        self.loops[name] = looked.run
+    def file(self, path: Path, reading: "_Reading[Any]", *, name: Name) -> None:
+        """Have the text of a file taken, now and when it changes; None while there is none."""
+        looked = _File(path)
+        if looked.is_new():
+            reading.read(looked.data)
+
+        async def run() -> None:
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                if looked.is_new():
+                    await reading.read_aside(looked.data)
+
+        self.loops[name] = run
         self.ages[name] = lambda: 0.0 if looked.is_readable and name in self.assigned.read else math.inf
 
 
-class _File:
-    """A file that is read anew when it changes."""
+class _Reading(Generic[T]):
+    """Reads data where it holds nobody up, one after the other; of what came in the meantime the last one counts.
 
-    def __init__(self, path: Path, read: Callable[[Data | None], None]) -> None:
+    Args:
+        parse: returns what data says. It may take 0.6 s, and runs in a thread.
+        take: puts that in force.
+    """
+
+    def __init__(self, parse: Callable[[Data | None], T], take: Callable[[T], None]) -> None:
+        self._parse = parse
+        self._take = take
+        self._heard: Data | None = None
+        self._has_heard = asyncio.Event()
+
+    def hear(self, data: Data | None) -> None:
+        """Have *data* read by `run`, soon."""
+        self._heard = data
+        self._has_heard.set()
+
+    async def run(self) -> None:
+        """Read what was heard, until cancelled."""
+        while True:
+            await self._has_heard.wait()
+            self._has_heard.clear()
+            await self.read_aside(self._heard)
+
+    async def read_aside(self, data: Data | None) -> None:
+        """Read *data* while others go on."""
+        self._take(await asyncio.to_thread(self._parse, data) if data else self._parse(data))
+
+    def read(self, data: Data | None) -> None:
+        """Read *data* now."""
+        self._take(self._parse(data))
+
+
+class _File:
+    """A file that may change."""
+
+    def __init__(self, path: Path) -> None:
         self.is_readable = True
         self._path = path
-        self._read = read
         self._text: str | None = None
         self._has_read = False
 
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            self.look()
+    @property
+    def data(self) -> Data | None:
+        """What it held when it was last looked at; None while there is none."""
+        return None if self._text is None else {CONFIG: self._text}
 
-    def look(self) -> None:
-        """Read the file, and pass on what it holds if that is new."""
+    def is_new(self) -> bool:
+        """Look at the file, and return whether it holds something else than before."""
         try:
             with self._path.open(encoding="utf-8", errors="replace") as file:
                 # One more than may be, so that what is too long is seen to be.
@@ -85,11 +134,11 @@ class _File:
             text = None
         except OSError:
             self.is_readable = False
-            return
+            return False
         self.is_readable = True
-        if text != self._text or not self._has_read:
-            self._text, self._has_read = text, True
-            self._read(None if text is None else {CONFIG: text})
+        is_new = text != self._text or not self._has_read
+        self._text, self._has_read = text, True
+        return is_new
 
 
 def follow(
@@ -107,21 +156,19 @@ def follow(
         ConfigurationError: a ConfigMap is named, and there is no cluster.
     """
     following = Following(assigned)
+    roles = _Reading(assigned.parse_mappings, assigned.take_mappings)
+    identities = _Reading(assigned.parse_container_credentials, assigned.take_container_credentials)
     if mappings:
         if api is None:
             raise _no_cluster("mappings")
-        following.config_map(api, mappings, assigned.read_mappings, name="mappings")
+        following.config_map(api, mappings, roles, name="mappings")
     if container_credentials:
         if is_file(container_credentials):
-            following.file(
-                Path(container_credentials), assigned.read_container_credentials, name="container_credentials"
-            )
+            following.file(Path(container_credentials), identities, name="container_credentials")
         elif api is None:
             raise _no_cluster("container_credentials")
         else:
-            following.config_map(
-                api, container_credentials, assigned.read_container_credentials, name="container_credentials"
-            )
+            following.config_map(api, container_credentials, identities, name="container_credentials")
     return following
 
 

@@ -41,21 +41,35 @@ class Assigned:
 
     def read_mappings(self, data: Mapping[str, str] | None) -> None:
         """Take the mappings in a ConfigMap's *data*; None where there is no ConfigMap."""
+        self.take_mappings(self.parse_mappings(data))
+
+    def read_container_credentials(self, data: Mapping[str, str] | None) -> None:
+        """Take the identities in a ConfigMap's *data*; None where there is no ConfigMap."""
+        self.take_container_credentials(self.parse_container_credentials(data))
+
+    def parse_mappings(self, data: Mapping[str, str] | None) -> ParsedMappings:
+        """Return what *data* says, and change nothing: any thread may ask for it."""
         try:
-            parsed = parse_mappings(data or {}, account=self._account)
+            return parse_mappings(data or {}, account=self._account)
         except Exception as error:  # noqa: BLE001 - whatever somebody wrote there, pods have to be answered
-            parsed = ParsedMappings(None, (_unexpected(error),))
+            return ParsedMappings(None, (_unexpected(error),))
+
+    def parse_container_credentials(self, data: Mapping[str, str] | None) -> ParsedIdentities:
+        """Return what *data* says, and change nothing: any thread may ask for it."""
+        try:
+            return parse_identities(data or {})
+        except Exception as error:  # noqa: BLE001 - as above
+            return ParsedIdentities(None, (_unexpected(error),))
+
+    def take_mappings(self, parsed: ParsedMappings) -> None:
+        """Put mappings in force."""
         if parsed.mappings is not None:
             self.mappings = parsed.mappings
         self._note("mappings", is_read=parsed.mappings is not None)
         self._tell("mappings", len(self.mappings.roles), parsed.problems)
 
-    def read_container_credentials(self, data: Mapping[str, str] | None) -> None:
-        """Take the identities in a ConfigMap's *data*; None where there is no ConfigMap."""
-        try:
-            parsed = parse_identities(data or {})
-        except Exception as error:  # noqa: BLE001 - as above
-            parsed = ParsedIdentities(None, (_unexpected(error),))
+    def take_container_credentials(self, parsed: ParsedIdentities) -> None:
+        """Put identities in force."""
         if parsed.identities is not None:
             self.container_credentials = parsed.identities
         self._note("container_credentials", is_read=parsed.identities is not None)

@@ -1,7 +1,8 @@
 import asyncio
 import json
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from app.assignments import Following, follow, is_file
 from app.errors import ConfigurationError
 from app.webhook.assigned import Assigned
 from app.webhook.config_map import MAX_JSON_CHARACTERS
+from app.webhook.mappings import ParsedMappings
 from tests.app.cluster.fake_cluster import FakeCluster
 from tests.builders import ROLE_ARN
 
@@ -23,10 +25,10 @@ def config_map(name: str, text: str) -> dict[str, object]:
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    for _ in range(1000):
+    for _ in range(30_000):
         if condition():
             return
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # it is read in a thread
     raise AssertionError(what)
 
 
@@ -50,6 +52,44 @@ def test_config_maps_are_followed_from_their_making_to_their_deletion() -> None:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+class Waiting(Assigned):
+    """Reads mappings when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun = threading.Event()
+        self.may_end = threading.Event()
+
+    def parse_mappings(self, data: Mapping[str, str] | None) -> ParsedMappings:
+        if data:
+            self.has_begun.set()
+            assert self.may_end.wait(30), "nothing else went on"
+        return super().parse_mappings(data)
+
+
+def test_reviews_go_on_while_mappings_are_read_and_what_came_last_is_in_force() -> None:
+    async def run() -> None:
+        cluster, assigned = FakeCluster(), Waiting()
+        cluster.put(f"{PLACE}/roles", config_map("roles", MAPPINGS))
+        following = follow(assigned, mappings="irsa-system/roles", container_credentials=None, api=cluster)
+        task = asyncio.ensure_future(following.loops["mappings"]())
+        try:
+            await until(assigned.has_begun.is_set, "nothing was read")
+            assert following.ages["mappings"]() == math.inf
+            other = config_map("roles", json.dumps({"shop/other": {"RoleARN": ROLE_ARN}}))
+            cluster.put(f"{PLACE}/roles", config_map("roles", "{"))
+            cluster.put(f"{PLACE}/roles", other)
+            assigned.may_end.set()
+            await until(lambda: assigned.mappings.find("shop", "other"), "the last one was not read")
+            assert assigned.mappings.find("shop", "app") is None
+            assert following.ages["mappings"]() < math.inf
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(run())
 
