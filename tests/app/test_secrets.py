@@ -143,10 +143,11 @@ def run_issuer(at: Surroundings) -> str:
     broken.write_bytes(signing_key("p-256").public_key.pem())
     arguments = ["--issuer", "https://issuer.example", "--public-key", str(broken), *at.tls, "--log-level", "debug"]
     with irsa("issuer", "serve", *arguments) as process:
-        port = process.wait_for("listening")["port"]
+        answer = get(process.wait_for("listening")["port"], f"/{MARKER}", authority=at.authority)
+        # Who answers also watches. An edit before that would be seen at the next look without being told of it.
         broken.write_bytes(PEM)
         process.wait_for("documents_kept")
-        return said(process) + get(port, f"/{MARKER}", authority=at.authority)
+        return said(process) + answer
 
 
 @pytest.mark.parametrize(
@@ -208,12 +209,16 @@ def test_issuer_keeps_the_private_key_that_it_was_given(
     keys = [argument for file in (private, broken) for argument in ("--public-key", str(file))]
     with irsa("issuer", "serve", "--issuer", "https://issuer.example", *keys, *tls, "--log-level", "debug") as process:
         port = process.wait_for("listening")["port"]
+
+        def served() -> str:
+            paths = ("/openid/v1/jwks", "/.well-known/openid-configuration")
+            return "".join(get(port, path, authority=authority) for path in paths)
+
+        public = served()
         broken.write_bytes(pem[:-80])
         process.wait_for("documents_kept")
+        assert served() == public
 
-        public = "".join(
-            get(port, path, authority=authority) for path in ("/openid/v1/jwks", "/.well-known/openid-configuration")
-        )
         lines, members = pem.decode().splitlines()[1:-1], private_members(pem)
         assert lines
         assert members
