@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.access.drift import Judgement, judge
+from app.access.observed import observe
 from app.access.pods import Pod
-from app.cluster.objects import UNANNOTATED, ServiceAccount
-from app.webhook.decision import Subject
+from app.cluster.objects import LEFT_OUT, UNANNOTATED, ServiceAccount
+from app.webhook.decision import Decision, Reason, Subject
 from app.webhook.identity import Identified
 from app.webhook.rules import Rules
 
@@ -20,7 +21,8 @@ class Known:
     """What is known of a cluster at one moment.
 
     Attributes:
-        find: returns the ServiceAccount of a namespace and name, None where there is none.
+        find: returns the ServiceAccount of a namespace and name, None where there is none, ``LEFT_OUT`` where that is
+            not known.
         rules: the operator's choices.
     """
 
@@ -30,6 +32,9 @@ class Known:
     def judge(self, pod: Pod) -> Judgement:
         """Return how *pod* stands to what it would get today."""
         service_account = self.find(pod.namespace, pod.service_account)
+        if service_account is LEFT_OUT:  # nobody may be told that the pod would get nothing
+            decision = Decision(reason=Reason.SERVICE_ACCOUNT_NOT_FOUND)
+            return Judgement(observed=observe(pod), decision=decision, drift=None)
         return judge(pod, lambda subject, document: self.rules.decide(subject, service_account, pod=document))
 
     def identified(self, namespace: str, service_account: str) -> Identified:

@@ -4,6 +4,7 @@ The decoder fills only the fields that a kind's Struct declares. The rest of an 
 part, is skipped and never becomes a Python object.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Generic, TypeVar
@@ -56,7 +57,8 @@ class Applied(Generic[T]):
 
     resource_version: str
     change: tuple[str, str, T | None, T | None] | None = None
-    """Namespace, name, what was kept and what is now, None for nothing; no change where the two are equal."""
+    """Namespace, name, what was kept and what is now, None for nothing, be it that there was no room for it; no change
+    where the two are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ class Relist:
     reason: str
 
 
-def add_page(snapshot: Snapshot[T], body: bytes, *, known: Snapshot[T], kind: Kind[T]) -> Page:
-    """Add the objects on a page of a LIST to *snapshot*.
+def add_page(snapshot: Snapshot[T], body: bytes, *, known: Snapshot[T], kind: Kind[T]) -> Generator[None, None, Page]:
+    """Add the objects on a page of a LIST to *snapshot*, and return the page; yield after each, for others' turn.
 
     Args:
         snapshot: the one that this list fills.
@@ -90,6 +92,7 @@ def add_page(snapshot: Snapshot[T], body: bytes, *, known: Snapshot[T], kind: Ki
         kept = kind.keep(item)
         if kept is not None:
             snapshot.put(item.metadata.namespace, item.metadata.name, kept)
+        yield
     complete = {item.metadata.namespace for item in items}
     if items and page.metadata.continue_token:
         complete.discard(items[-1].metadata.namespace)  # lists are sorted: the next page may have more of it
@@ -135,8 +138,8 @@ def _apply(snapshot: Snapshot[T], item: Item, event_type: str, *, kind: Kind[T])
     new = kind.keep(item) if event_type != "DELETED" else None
     if new is None:
         snapshot.remove(namespace, name)
-    elif new != old:
-        snapshot.put(namespace, name, new)
+    elif new != old and not snapshot.put(namespace, name, new):
+        new = None
     change = (namespace, name, old, new) if new != old else None
     return Applied(item.metadata.resource_version, change)
 

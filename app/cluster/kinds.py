@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 
 from app.cluster.api import Collection
-from app.cluster.objects import Keep, ServiceAccount, service_account
+from app.cluster.objects import LEFT_OUT, Keep, ServiceAccount, service_account, size
 
 SERVICE_ACCOUNTS: Final = "/api/v1/serviceaccounts"
 PODS: Final = "/api/v1/pods"
@@ -57,18 +57,29 @@ class Kind(Generic[T]):
         read_list: decodes a page of a LIST.
         keep: what the snapshot holds of an object, None where it is of no interest. Two that are equal are taken for no
             change.
+        size: how many bytes that takes, where a snapshot bounds them.
+        left_out: what then stands for an object that it may have had no room for.
     """
 
-    __slots__ = ("collection", "keep", "name", "read_item", "read_list")
+    __slots__ = ("collection", "keep", "left_out", "name", "read_item", "read_list", "size")
 
     def __init__(
-        self, name: str, collection: Collection, *, item: type[ItemT], keep: Callable[[ItemT], T | None]
+        self,
+        name: str,
+        collection: Collection,
+        *,
+        item: type[ItemT],
+        keep: Callable[[ItemT], T | None],
+        size: Callable[[T], int] | None = None,
+        left_out: T | None = None,
     ) -> None:
         self.name = name
         self.collection = collection
         self.read_item: Callable[[bytes | msgspec.Raw], Item] = msgspec.json.Decoder(item).decode
         self.read_list: Callable[[bytes], ItemList[Any]] = msgspec.json.Decoder(ItemList[item]).decode  # type: ignore[valid-type] # msgspec builds a decoder of it at run time
         self.keep: Callable[[Any], T | None] = keep
+        self.size = size
+        self.left_out = left_out
 
 
 class AnnotatedMeta(ObjectMeta):
@@ -84,13 +95,26 @@ class Annotated(msgspec.Struct, gc=False):
     metadata: AnnotatedMeta
 
 
-def service_accounts(keep: Keep) -> Kind[ServiceAccount]:
-    """Return the kind of all ServiceAccounts of a cluster; *keep* says which annotations are kept."""
+def service_accounts(keep: Keep, *, seen: Callable[[AnnotatedMeta], object] | None = None) -> Kind[ServiceAccount]:
+    """Return the kind of all ServiceAccounts of a cluster.
+
+    Args:
+        keep: says which annotations are kept.
+        seen: is told of each that is read.
+    """
+
+    def kept(item: Annotated) -> ServiceAccount:
+        if seen is not None:
+            seen(item.metadata)
+        return service_account(item.metadata.annotations, keep=keep)
+
     return Kind(
         "service_accounts",
         Collection(path=SERVICE_ACCOUNTS, metadata_only=True),
         item=Annotated,
-        keep=lambda item: service_account(item.metadata.annotations, keep=keep),
+        keep=kept,
+        size=size,
+        left_out=LEFT_OUT,
     )
 
 

@@ -1,6 +1,6 @@
 """Paged LISTs: one loop for those who follow a collection and for those who read it once."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -31,7 +31,7 @@ P = TypeVar("P", bound=HasContinueToken)
 
 
 async def pages(
-    api: ReadingApi, collection: Collection, *, read: Callable[[bytes], P], page_size: int = PAGE_SIZE
+    api: ReadingApi, collection: Collection, *, read: Callable[[bytes], Awaitable[P]], page_size: int = PAGE_SIZE
 ) -> AsyncIterator[P]:
     """Yield what *read* makes of each page of *collection*, in order.
 
@@ -52,7 +52,7 @@ async def pages(
             continue
         # Or one object that is large makes 100,000 requests of the rest, longer than a continue token is good for.
         limit = min(limit * 4, page_size)
-        page = read(body)
+        page = await read(body)
         yield page
         continue_token = page.continue_token
         if not continue_token:
@@ -98,8 +98,8 @@ async def every(
             return
 
 
-def _reader(collection: Collection) -> Callable[[bytes], _Listed]:
-    def read(body: bytes) -> _Listed:
+def _reader(collection: Collection) -> Callable[[bytes], Awaitable[_Listed]]:
+    async def read(body: bytes) -> _Listed:
         try:
             return msgspec.json.decode(body, type=_Listed)
         except UNREADABLE as error:

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from app.cluster.api import ReadingApi
-from app.cluster.kinds import Annotated, AnnotatedMeta, Kind, service_accounts
+from app.cluster.kinds import AnnotatedMeta, service_accounts
 from app.cluster.live import BUDGET_SECONDS, LiveServiceAccounts, Outcome
-from app.cluster.objects import Keep, ServiceAccount
+from app.cluster.objects import LEFT_OUT, Keep, ServiceAccount
 from app.cluster.pages import PAGE_SIZE
 from app.cluster.recent import RECENT_SECONDS, Recent
 from app.cluster.watch import Watched
@@ -42,15 +42,9 @@ class ClusterServiceAccounts:
         self._wall_clock = wall_clock
         self._recent = Recent()
         self._threshold, self._threshold_at = "", float("-inf")
-        kind = service_accounts(keep)
-
-        def noted(item: Annotated) -> ServiceAccount | None:
-            self._note(item.metadata)
-            return kind.keep(item)
-
         self._watched = Watched(
             api,
-            Kind(kind.name, kind.collection, item=Annotated, keep=noted),
+            service_accounts(keep, seen=self._note),
             changed=self._changed,
             page_size=page_size,
             clock=clock,
@@ -70,21 +64,23 @@ class ClusterServiceAccounts:
         return self._live.outcomes
 
     def get(self, namespace: str, name: str) -> ServiceAccount | None:
-        """Return the ServiceAccount as the snapshot has it, or None."""
-        return self._watched.get(namespace, name)
+        """Return the ServiceAccount as the snapshot has it, or None; so too where that had no room for it."""
+        return _known(self._watched.get(namespace, name))
 
     async def confirm(self, namespace: str, name: str) -> ServiceAccount | None:
         """Return the ServiceAccount as the API has it now, within the budget, else as the snapshot has it."""
-        return await self._live.look(namespace, name)
+        return _known(await self._live.look(namespace, name))
 
     def is_recent(self, namespace: str, name: str) -> bool:
         """Return whether the ServiceAccount was created, or its annotations changed, within the last minute.
 
         While no watch is under way, or the one that is has missed a bookmark, that is unknown, and may be so of each.
+        So it is of one that the snapshot had no room for.
         """
         now = self._clock()
         is_late = not self._watched.is_following or self._watched.age(now) > LATE_SECONDS
-        return is_late or self._recent.has(namespace, name, now)
+        is_left_out = self._watched.get(namespace, name) is LEFT_OUT
+        return is_late or is_left_out or self._recent.has(namespace, name, now)
 
     def age(self, now: float) -> float:
         """Return the seconds since the API last told us that the snapshot is current; see `Watched.age`."""
@@ -110,3 +106,8 @@ class ClusterServiceAccounts:
         # Times of this form sort as texts do.
         if metadata.creation_timestamp >= self._threshold:
             self._recent.add(metadata.namespace, metadata.name, now)
+
+
+def _known(account: ServiceAccount | None) -> ServiceAccount | None:
+    """Return *account*, and of one that was left out nothing: whoever asks then looks it up, as what is new."""
+    return None if account is LEFT_OUT else account

@@ -1,7 +1,9 @@
 """Objects by namespace and name, as the last list and the events after it say. Pure but for being changed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
+
+from app.cluster.room import ENTRY_BYTES, Room
 
 T = TypeVar("T")
 
@@ -11,32 +13,57 @@ class Snapshot(Generic[T]):
 
     Two levels of dictionaries, not one with pairs as keys: a pair costs 56 bytes for each of 100,000. Objects that are
     in no namespace are in the one named "".
+
+    Args:
+        size: returns how many bytes what is kept of an object takes, where they are bounded (``app.cluster.room``);
+            the same for two that are equal.
+
+    Attributes:
+        crowded: the namespaces that had no room for one of their objects, and so may have others than those kept here.
     """
 
-    __slots__ = ("_namespaces",)
+    __slots__ = ("_namespaces", "_room", "_size", "crowded")
 
-    def __init__(self) -> None:
+    def __init__(self, *, size: Callable[[T], int] | None = None) -> None:
         self._namespaces: dict[str, dict[str, T]] = {}
+        self._size = size
+        self._room = Room()
+        self.crowded: set[str] = set()
 
     def get(self, namespace: str, name: str) -> T | None:
         """Return what is kept of the object, or None."""
         names = self._namespaces.get(namespace)
         return None if names is None else names.get(name)
 
-    def put(self, namespace: str, name: str, kept: T) -> None:
-        """Add or replace an object."""
+    def has_namespace(self, namespace: str) -> bool:
+        """Return whether there is an object in *namespace*."""
+        return namespace in self._namespaces
+
+    def put(self, namespace: str, name: str, kept: T) -> bool:
+        """Add or replace an object, and return whether there was room for it. Else nothing is kept of it."""
         names = self._namespaces.get(namespace)
+        if self._size is not None:
+            if names is not None and name in names:
+                self.remove(namespace, name)
+                names = self._namespaces.get(namespace)
+            if not self._room.take(namespace, self._size(kept) + len(name) + ENTRY_BYTES):
+                self.crowded.add(namespace)
+                return False
         if names is None:
             names = self._namespaces[namespace] = {}
         names[name] = kept
+        return True
 
     def remove(self, namespace: str, name: str) -> None:
         """Remove an object; nothing happens where there is none."""
         names = self._namespaces.get(namespace)
-        if names is not None:
-            names.pop(name, None)
-            if not names:
-                del self._namespaces[namespace]
+        kept = names.pop(name, None) if names is not None else None
+        if kept is None:
+            return
+        if self._size is not None:
+            self._room.give_back(namespace, self._size(kept) + len(name) + ENTRY_BYTES)
+        if not names:
+            del self._namespaces[namespace]
 
     def share(self, known: "Snapshot[T]", namespaces: Iterable[str]) -> None:
         """Hold *known*'s objects instead of our own for those of *namespaces* that are the same in both.

@@ -7,7 +7,7 @@ event, and pure. The API is behind a Protocol; time and chance are arguments.
 import asyncio
 import random as chance
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import Final, Generic, NoReturn, TypeVar
 
 import structlog
@@ -33,12 +33,14 @@ says so at once."""
 STALE_SECONDS: Final = 180.0
 """A snapshot older than this is not trusted. The apiserver sends a bookmark about every minute; this is three."""
 
-EVENTS_A_TURN: Final = 64
-"""Events of a burst applied before others have their turn: a millisecond. A read from memory never gives it up."""
+TURN_SECONDS: Final = 0.005
+"""Of work at a list or a burst of events, after which others have their turn: reviews wait no longer than that. Neither
+gives it up by itself, and strangers choose how much work each object is."""
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 Changed = Callable[[str, str, T | None, T | None], object]
 """Is told namespace, name, what was kept of an object and what is now; None for nothing. It must not wait."""
@@ -75,7 +77,8 @@ class Watched(Generic[T]):
         self._sleep = sleep
         self._random = random
         self.is_following = False
-        self._snapshot: Snapshot[T] = Snapshot()
+        self._snapshot = self._empty()
+        self._turn_began = float("-inf")
         self._resource_version = ""  # empty: the next thing to do is a list
         self._heard = self._confirmed = float("-inf")
 
@@ -87,8 +90,16 @@ class Watched(Generic[T]):
         return iter(self._snapshot)
 
     def get(self, namespace: str, name: str) -> T | None:
-        """Return what the snapshot has of the object, or None. An object in no namespace is in the one named ""."""
-        return self._snapshot.get(namespace, name)
+        """Return what the snapshot has of the object, or None. An object in no namespace is in the one named "".
+
+        Where it may have had no room for the object, that is the kind's ``left_out``.
+        """
+        kept = self._snapshot.get(namespace, name)
+        return self._kind.left_out if kept is None and namespace in self._snapshot.crowded else kept
+
+    def has_namespace(self, namespace: str) -> bool:
+        """Return whether the snapshot has an object in *namespace*."""
+        return self._snapshot.has_namespace(namespace)
 
     def age(self, now: float) -> float:
         """Return the seconds since the API last told us that the snapshot is current; infinite before the first list.
@@ -130,10 +141,10 @@ class Watched(Generic[T]):
     async def _list(self) -> None:
         """Fill a new snapshot page by page, and publish it by one assignment. The old one serves until then."""
         began = self._clock()
-        known, snapshot = self._snapshot, Snapshot[T]()
+        known, snapshot = self._snapshot, self._empty()
 
-        def read(body: bytes) -> Page:
-            return add_page(snapshot, body, known=known, kind=self._kind)
+        async def read(body: bytes) -> Page:
+            return await self._in_turns(add_page(snapshot, body, known=known, kind=self._kind))
 
         async for page in pages(self._api, self._kind.collection, read=read, page_size=self._page_size):
             version = page.resource_version
@@ -141,9 +152,16 @@ class Watched(Generic[T]):
         self._resource_version = version
         for change in snapshot.changes(known) if self._changed else ():
             self._tell(change)
+            if self._is_turn_over():
+                await self._give_way()
         # All pages of a list show the moment of its first one.
         self._heard = began
-        log.info(self._listed, count=len(snapshot), seconds=round(self._clock() - began, 3))
+        log.info(
+            self._listed,
+            count=len(snapshot),
+            crowded_namespaces=len(snapshot.crowded),
+            seconds=round(self._clock() - began, 3),
+        )
 
     async def _watch(self) -> None:
         """Apply one watch's events until the API ends it.
@@ -177,11 +195,32 @@ class Watched(Generic[T]):
                 async for line in lines:
                     self._apply(line)
                     events += 1
-                    if events % EVENTS_A_TURN == 0:
-                        await asyncio.sleep(0)
+                    if self._is_turn_over():
+                        await self._give_way()
             finally:
                 self.is_following = False
         return events
+
+    async def _in_turns(self, work: Generator[None, None, R]) -> R:
+        """Do *work* to its end, step by step, and return its result."""
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                result: R = end.value
+                return result
+            if self._is_turn_over():
+                await self._give_way()
+
+    def _is_turn_over(self) -> bool:
+        return self._clock() - self._turn_began >= TURN_SECONDS
+
+    async def _give_way(self) -> None:
+        await asyncio.sleep(0)
+        self._turn_began = self._clock()
+
+    def _empty(self) -> Snapshot[T]:
+        return Snapshot(size=self._kind.size)
 
     def _apply(self, line: bytes) -> None:
         outcome = apply(self._snapshot, line, kind=self._kind)

@@ -82,6 +82,8 @@ class Decision:
     """None in container-credentials mode, where the pod does not say it."""
     source: Source | None = None
     """Who asked for an identity."""
+    is_without_account: bool = False
+    """Whether it was decided by what the operator assigned alone, knowing nothing of the ServiceAccount."""
     denial: str | None = None
     """The sentence with which the pod is refused, the remedy first; None where it is admitted."""
 
@@ -149,7 +151,12 @@ def _decide(
         reason = Reason.INVALID_ANNOTATION if identified.source else Reason.NO_ROLE
         return Decision(reason=reason, warnings=bounded(warnings), source=identified.source)
     decision = _injected(pod, identified.identity, policy=policy, is_required=is_required)
-    return replace(decision, warnings=bounded((*decision.warnings, *warnings)), source=identified.source)
+    return replace(
+        decision,
+        warnings=bounded((*decision.warnings, *warnings)),
+        source=identified.source,
+        is_without_account=service_account is None,
+    )
 
 
 def identify_subject(
@@ -260,7 +267,7 @@ def needs_confirmation(decision: Decision, subject: Subject, *, is_recent: bool)
         subject: the pod.
         is_recent: whether the ServiceAccount was made or changed a short time ago, as far as is known.
     """
-    if decision.reason is Reason.SERVICE_ACCOUNT_NOT_FOUND:
+    if decision.reason is Reason.SERVICE_ACCOUNT_NOT_FOUND or decision.is_without_account:
         return True
     if decision.reason not in DEPENDENT and decision.source is not Source.MAPPING:
         return False

@@ -1,4 +1,6 @@
 import json
+from collections import deque
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from app.cluster.api import Collection
 from app.cluster.events import Applied, Page, Relist, add_page, apply
 from app.cluster.kinds import Annotated, ConfigMap, Kind, PodItem, PodMeta, config_map, pods, service_accounts
 from app.cluster.objects import UNANNOTATED, ServiceAccount
+from app.cluster.room import NAMESPACE_BYTES
 from app.cluster.snapshot import Snapshot
 from app.errors import ClusterError
 from app.webhook.annotations import Vocabulary
@@ -175,24 +178,29 @@ def test_no_bytes_whatsoever_end_the_loop(line: bytes) -> None:
     assert isinstance(apply(snapshot(api=ROLE), line, kind=OURS), Applied | Relist)
 
 
+def added(made: Snapshot[ServiceAccount], body: bytes, *, known: Snapshot[ServiceAccount] | None = None) -> Page:
+    """Add a page to its end."""
+    pages: list[Page] = []
+
+    def work() -> Generator[None, None, None]:
+        pages.append((yield from add_page(made, body, known=known or Snapshot(), kind=OURS)))
+
+    deque(work())
+    return pages[0]
+
+
 def test_page_fills_the_snapshot_and_says_how_to_go_on() -> None:
     made = Snapshot[ServiceAccount]()
     body = page(metadata(annotations=ROLE), metadata(name="web", managedFields=[{"a": [1]}]), **{"continue": "next"})
 
-    assert add_page(made, body, known=Snapshot[ServiceAccount](), kind=OURS) == Page(
-        resource_version="5", continue_token="next"
-    )
+    assert added(made, body) == Page(resource_version="5", continue_token="next")
     assert list(made) == [API, WEB]
 
 
 def test_empty_cluster_is_an_empty_page() -> None:
-    assert add_page(Snapshot[ServiceAccount](), page(), known=Snapshot[ServiceAccount](), kind=OURS) == Page(
-        resource_version="5", continue_token=""
-    )
+    assert added(Snapshot[ServiceAccount](), page()) == Page(resource_version="5", continue_token="")
     null = b'{"metadata": {"resourceVersion": "5"}, "items": null}'
-    assert add_page(Snapshot[ServiceAccount](), null, known=Snapshot[ServiceAccount](), kind=OURS) == Page(
-        resource_version="5", continue_token=""
-    )
+    assert added(Snapshot[ServiceAccount](), null) == Page(resource_version="5", continue_token="")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +243,7 @@ def test_empty_cluster_is_an_empty_page() -> None:
 )
 def test_page_that_is_none(body: bytes, message: str) -> None:
     with pytest.raises(ClusterError) as caught:
-        add_page(Snapshot[ServiceAccount](), body, known=Snapshot[ServiceAccount](), kind=OURS)
+        added(Snapshot[ServiceAccount](), body)
 
     assert str(caught.value) == message
 
@@ -256,7 +264,7 @@ def test_object_that_is_no_longer_of_interest_is_gone() -> None:
     kind = Kind("bare", Collection(path="/api/v1/serviceaccounts"), item=Annotated, keep=bare_only)
     made = Snapshot[str]()
 
-    add_page(made, page(metadata(), metadata(name="web", annotations=ROLE)), known=Snapshot[str](), kind=kind)
+    deque(add_page(made, page(metadata(), metadata(name="web", annotations=ROLE)), known=Snapshot[str](), kind=kind))
     assert list(made) == [("shop", "api", "api")]
 
     outcome = apply(made, event("MODIFIED", annotations=ROLE), kind=kind)
@@ -270,11 +278,23 @@ def test_namespace_that_the_next_page_may_go_on_with_is_not_shared_yet() -> None
     known = snapshot(api={})
     made = Snapshot[ServiceAccount]()
 
-    add_page(made, page(metadata(), **{"continue": "next"}), known=known, kind=OURS)
-    add_page(made, page(metadata(name="web")), known=known, kind=OURS)
+    added(made, page(metadata(), **{"continue": "next"}), known=known)
+    added(made, page(metadata(name="web")), known=known)
 
     assert list(known) == [BARE_API]
     assert list(made.changes(known)) == [("shop", "web", None, UNANNOTATED)]
+
+
+def test_what_there_is_no_room_for_is_gone() -> None:
+    made = Snapshot[ServiceAccount](size=lambda account: NAMESPACE_BYTES if account.annotations else 0)
+    made.put("shop", "api", UNANNOTATED)
+
+    outcome = apply(made, event("MODIFIED", annotations=ROLE), kind=OURS)
+
+    assert outcome == Applied("7", ("shop", "api", UNANNOTATED, None))
+    assert list(made) == []
+    assert apply(made, event("MODIFIED", annotations=ROLE), kind=OURS) == Applied("7")
+    assert made.crowded == {"shop"}
 
 
 def test_config_map_is_kept_with_what_tells_it_from_another() -> None:

@@ -56,7 +56,7 @@ def test_one_service_account_takes_so_many_bytes_and_no_more(character: str, mos
 
     held = sum(map(sys.getsizeof, (*kept.annotations.keys(), *kept.annotations.values())))
     assert held + OBJECT_BYTES < most
-    assert held < size(kept) < most * 1.2
+    assert held < size(kept) + sum(map(sys.getsizeof, known)) < most * 1.2
 
 
 def test_size_is_not_less_than_what_python_takes() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.cluster.objects import ServiceAccount
+from app.cluster.room import NAMESPACE_BYTES
 from app.cluster.service_accounts import LATE_SECONDS, ClusterServiceAccounts
 from app.cluster.source import ServiceAccountSource
 from app.errors import ClusterError
@@ -175,6 +176,29 @@ async def test_clock_that_jumps_changes_neither_age_nor_what_is_recent() -> None
 
         assert subject.age(clock.now) == 0
         assert recent(subject, "api", "new-0", "new-1") == ["new-0", "new-1"]
+
+
+async def test_what_there_was_no_room_for_is_looked_up_and_never_without_a_role() -> None:
+    cluster = FakeCluster()
+    # A tenant fills the namespace: its accounts come first in the list.
+    for number in range(NAMESPACE_BYTES // 2_300):
+        cluster.put(path(f"a-{number:05}"), account("x" * 2_000))
+    for number in range(10):
+        cluster.put(path(f"aa-{number}"), account("one"))
+    cluster.put(path("api"), account("one"))
+    cluster.put(path("api", namespace="test"), account("two"))
+    subject = source(cluster)
+
+    async with running(subject.run()):
+        await eventually(lambda: cluster.watching == 1)
+
+        assert subject.get("shop", "api") is None
+        assert recent(subject, "api") == ["api"]
+        assert await subject.confirm("shop", "api") == ServiceAccount({ROLE_ARN: "one"})
+        cluster.failures["get", "*"] = ClusterError("expected an answer, got none")
+        assert await subject.confirm("shop", "api") is None
+        assert subject.get("test", "api") == ServiceAccount({ROLE_ARN: "two"})
+        assert not subject.is_recent("test", "api")
 
 
 def recent(subject: ServiceAccountSource, *names: str) -> list[str]:

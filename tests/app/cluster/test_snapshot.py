@@ -1,4 +1,5 @@
 from app.cluster.objects import UNANNOTATED, ServiceAccount
+from app.cluster.room import NAMESPACE_BYTES
 from app.cluster.snapshot import Snapshot
 
 ROLE = ServiceAccount({"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/api"})
@@ -66,3 +67,61 @@ def test_changes_are_what_the_two_hold_differently() -> None:
         ("old", "api", UNANNOTATED, None),
         ("shop", "web", ROLE, UNANNOTATED),
     ]
+
+
+def bounded() -> Snapshot[int]:
+    """A snapshot of numbers that say how many bytes they take."""
+    return Snapshot(size=lambda number: number)
+
+
+def test_what_there_is_no_room_for_is_not_kept_and_its_namespace_is_crowded() -> None:
+    made = bounded()
+
+    assert made.put("shop", "api", NAMESPACE_BYTES // 2)
+    assert not made.put("shop", "web", NAMESPACE_BYTES // 2)
+    assert made.put("test", "api", 1)
+
+    assert list(made) == [("shop", "api", NAMESPACE_BYTES // 2), ("test", "api", 1)]
+    assert made.crowded == {"shop"}
+
+
+def test_room_of_what_is_removed_or_replaced_is_there_again() -> None:
+    made = bounded()
+
+    for _ in range(10):
+        assert made.put("shop", "api", NAMESPACE_BYTES // 2)
+    made.remove("shop", "api")
+    made.remove("shop", "api")
+
+    assert made.put("shop", "web", NAMESPACE_BYTES - 1_000)
+
+
+def test_what_grows_too_large_is_not_kept_as_it_was() -> None:
+    made = bounded()
+    made.put("shop", "api", 1)
+
+    assert not made.put("shop", "api", NAMESPACE_BYTES)
+
+    assert list(made) == []
+    assert made.crowded == {"shop"}
+
+
+def test_names_count_too() -> None:
+    made = bounded()
+
+    for number in range(1_000_000):
+        if not made.put("shop", f"sa-{number}", 0):
+            break
+
+    assert len(made) < 160_000
+
+
+def test_what_is_shared_gives_back_what_it_took() -> None:
+    known, made = bounded(), bounded()
+    for each in (known, made):
+        each.put("shop", "api", NAMESPACE_BYTES // 2)
+
+    made.share(known, ["shop"])
+    made.remove("shop", "api")
+
+    assert made.put("shop", "web", NAMESPACE_BYTES - 1_000)

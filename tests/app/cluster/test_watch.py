@@ -1,6 +1,8 @@
 import asyncio
+import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from typing import ClassVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -8,8 +10,9 @@ from structlog.typing import EventDict
 
 from app.cluster.api import Collection, ReadingApi
 from app.cluster.kinds import service_accounts
-from app.cluster.objects import UNANNOTATED, ServiceAccount
-from app.cluster.watch import Changed, Watched
+from app.cluster.objects import LEFT_OUT, UNANNOTATED, ServiceAccount
+from app.cluster.room import NAMESPACE_BYTES
+from app.cluster.watch import TURN_SECONDS, Changed, Watched
 from app.errors import ClusterError, ExpiredError, PageTooLargeError, RefusedError
 from app.webhook.annotations import Vocabulary
 from tests.app.cluster.running import running
@@ -162,7 +165,7 @@ async def test_failures_wait_longer_and_longer_and_are_logged_once_each() -> Non
              "next_step": "list", "retry_in_seconds": wait}
             for wait in (0.8, 1.6, 3.2)
         ),
-        {"event": "service_accounts_listed", "log_level": "info", "count": 0, "seconds": 0.0},
+        {"event": "service_accounts_listed", "log_level": "info", "count": 0, "crowded_namespaces": 0, "seconds": 0.0},
     ]  # fmt: skip
 
 
@@ -349,7 +352,18 @@ async def test_list_is_as_old_as_its_first_page() -> None:
     assert ages == [10.0]
 
 
-async def test_burst_of_events_lets_others_have_their_turn() -> None:
+class Laborious(Vocabulary):
+    """To see what is kept of an object takes a quarter of a turn, and a bit."""
+
+    clock: ClassVar[ManualClock]
+
+    def longest(self) -> Mapping[str, int]:
+        self.clock.now += TURN_SECONDS / 3.9
+        return super().longest()
+
+
+async def turns_beside(api: ScriptedApi) -> int:
+    """Return how many turns another task had while all of *api* was read."""
     turns = 0
 
     async def other() -> None:
@@ -358,14 +372,71 @@ async def test_burst_of_events_lets_others_have_their_turn() -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    burst = [event("ADDED", str(version), "api") for version in range(6, 1_006)]
-    api = ScriptedApi(lists=[page("5")], watches=[burst])
+    clock = Laborious.clock = ManualClock()
+    subject = Watched(api, service_accounts(Laborious()), page_size=1_000, clock=clock, sleep=clock.sleep)
     task = asyncio.create_task(other())
+    await play(subject, api)
+    task.cancel()
+    return turns
 
-    await play(source(api), api)
+
+async def test_burst_of_events_lets_others_have_their_turn() -> None:
+    burst = [event("ADDED", str(version), "api", annotations={"a": "b"}) for version in range(6, 1_006)]
+
+    assert await turns_beside(ScriptedApi(lists=[page("5")], watches=[burst])) >= 1_000 / 4
+
+
+async def test_page_with_much_to_do_lets_others_have_their_turn() -> None:
+    laborious = {"metadata": {"name": "api", "namespace": "shop", "annotations": {"a": "b"}}}
+    body = json.dumps({"metadata": {"resourceVersion": "5"}, "items": [laborious] * 1_000}).encode()
+
+    assert await turns_beside(ScriptedApi(lists=[body])) >= 1_000 / 4
+
+
+async def test_many_changes_at_once_let_others_have_their_turn() -> None:
+    clock, told, turns = ManualClock(), 0, 0
+
+    def changed(*_: object) -> None:
+        nonlocal told
+        told += 1
+        clock.now += 1.1 * TURN_SECONDS
+        assert turns >= told - 1
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    api = ScriptedApi(lists=[page("5", *(f"sa-{number}" for number in range(100)))])
+    task = asyncio.create_task(other())
+    await play(source(api, clock, changed=changed), api)
 
     task.cancel()
-    assert turns >= 1_000 // 64
+    assert told == 100
+
+
+async def test_what_there_may_have_been_no_room_for_is_left_out_and_never_absent() -> None:
+    kind = service_accounts(Vocabulary())
+    kind.size = lambda account: NAMESPACE_BYTES if account.annotations else 0
+    crowd = {"metadata": {"name": "web", "namespace": "shop", "annotations": {ROLE_ARN: "x"}}}
+    body = json.dumps({"metadata": {"resourceVersion": "5"}, "items": [
+        {"metadata": {"name": "api", "namespace": "shop"}}, crowd, {"metadata": {"name": "api", "namespace": "test"}},
+    ]}).encode()  # fmt: skip
+    during: list[ServiceAccount | None] = []
+
+    def look() -> None:
+        during.extend(subject.get("shop", name) for name in ("api", "web", "never"))
+
+    api = ScriptedApi(lists=[body], watches=[[look, event("MODIFIED", "6", "web")]])
+    subject = Watched(api, kind, clock=ManualClock())
+
+    logs = await play(subject, api)
+
+    assert during == [UNANNOTATED, LEFT_OUT, LEFT_OUT]
+    assert subject.get("test", "never") is None
+    assert subject.get("shop", "web") == UNANNOTATED
+    assert logs[0]["crowded_namespaces"] == 1
 
 
 async def test_mistake_of_ours_is_not_taken_for_the_weather() -> None:

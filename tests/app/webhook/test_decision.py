@@ -164,6 +164,12 @@ def test_mapping_serves_a_service_account_that_nobody_knows_yet_too(service_acco
     assert (decision.reason, decision.role_arn, decision.source) == (Reason.PATCHED, MAPPED_ARN, Source.MAPPING)
 
 
+@pytest.mark.parametrize("assigned", [{"mappings": MAPPINGS}, {"container_credentials": ENDPOINT}])
+def test_what_is_assigned_to_a_service_account_that_nobody_knows_is_not_all_that_can_be_known(assigned: Any) -> None:
+    assert decided(None, **assigned).is_without_account
+    assert not decided(BARE, **assigned).is_without_account
+
+
 @pytest.mark.parametrize("service_account", [BARE, annotated(), None], ids=["bare", "annotated", "unknown"])
 def test_container_credentials_come_first_and_tell_no_role(service_account: ServiceAccount | None) -> None:
     decision = decided(service_account, mappings=MAPPINGS, container_credentials=ENDPOINT)
@@ -447,6 +453,13 @@ def test_every_reason_is_either_admitted_or_denied_with_a_remedy() -> None:
         pytest.param(Decision(reason=Reason.PATCHED, source=Source.ANNOTATION), "", True, False, id="annotated"),
         pytest.param(
             Decision(reason=Reason.PATCHED, source=Source.CONTAINER_CREDENTIALS), "", True, False, id="endpoint"
+        ),
+        pytest.param(
+            Decision(reason=Reason.PATCHED, source=Source.CONTAINER_CREDENTIALS, is_without_account=True),
+            "1",
+            False,
+            True,
+            id="unknown-and-assigned",
         ),
         pytest.param(Decision(reason=Reason.MIRROR_POD), "", True, False, id="mirror"),
         pytest.param(Decision(reason=Reason.NO_SERVICE_ACCOUNT, denial="x"), "", True, False, id="nobody-to-ask-for"),
