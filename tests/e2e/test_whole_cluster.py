@@ -12,9 +12,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +23,7 @@ import pytest
 from app.demo import examples, program
 from app.demo.cluster_objects import image_values
 from app.demo.cluster_steps import NAMESPACE, PYTHON, RELEASE
-from tests.apiserver import Api, ApiError
+from tests.apiserver import Api
 from tests.builders import ENV
 from tests.e2e import objects
 from tests.e2e.installing import eventually
@@ -126,6 +125,23 @@ def template(installed: Installed, **spec: Any) -> dict[str, Any]:
     return made  # type: ignore[no-any-return] # YAML
 
 
+@pytest.fixture(scope="module")
+def nightly(installed: Installed) -> str:
+    """A CronJob, which runs at the next full minute. Return the selector of its pods."""
+    once = template(installed, restartPolicy="Never")
+    once["spec"]["containers"][0]["env"].append({"name": "ONCE", "value": "true"})
+    once["metadata"] = {"labels": {"app": "nightly"}}
+    installed.kubectl.create(
+        {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "metadata": {"name": "nightly", "namespace": DEMO},
+            "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": once}}},
+        }
+    )
+    return "app=nightly"
+
+
 def answer_of(installed: Installed, selector: str) -> program.Answer:
     """Return what the first pod that *selector* finds has printed of its identity."""
 
@@ -153,6 +169,7 @@ def test_job_gets_its_role_and_others_are_refused(installed: Installed) -> None:
     ]
 
 
+@pytest.mark.usefixtures("nightly")  # whose minute passes meanwhile
 def test_deployment_gets_its_role(installed: Installed) -> None:
     deployment = copy.deepcopy(examples.read().deployment)
     deployment["spec"] |= {"replicas": 2, "template": template(installed)}
@@ -162,26 +179,6 @@ def test_deployment_gets_its_role(installed: Installed) -> None:
 
     assert "/irsa-demo/" in answer.identity["Arn"]
     assert answer.content == "hello from a pod"
-
-
-def test_cron_job_gets_its_role(installed: Installed) -> None:
-    once = template(installed, restartPolicy="Never")
-    once["spec"]["containers"][0]["env"].append({"name": "ONCE", "value": "true"})
-    once["metadata"] = {"labels": {"app": "nightly"}}
-    installed.kubectl.create(
-        {
-            "apiVersion": "batch/v1",
-            "kind": "CronJob",
-            "metadata": {"name": "nightly", "namespace": DEMO},
-            "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": once}}},
-        }
-    )
-    try:
-        answer = answer_of(installed, "app=nightly")
-    finally:
-        installed.kubectl("delete", "cronjob", "nightly", "-n", DEMO)
-
-    assert "/irsa-demo/" in answer.identity["Arn"]
 
 
 def test_ephemeral_container_gets_what_the_pod_has(installed: Installed) -> None:
@@ -244,6 +241,15 @@ def test_events_tell_the_owner_of_pods_that_must_be_looked_at(installed: Install
     assert event["type"] == "Warning"
 
 
+def test_cron_job_gets_its_role(installed: Installed, nightly: str) -> None:
+    try:
+        answer = answer_of(installed, nightly)
+    finally:
+        installed.kubectl("delete", "cronjob", "nightly", "-n", DEMO)
+
+    assert "/irsa-demo/" in answer.identity["Arn"]
+
+
 @dataclass(frozen=True)
 class Load:
     """Pods that were created one after the other by several, and what was stored of each."""
@@ -267,25 +273,20 @@ def create_pods(kubectl: Kubectl, prefix: str, *, count: int, when: Callable[[in
     api = Api.of(kubectl.kubeconfig)
     path = f"/api/v1/namespaces/{DEMO}/pods"
 
-    def create(worker: int) -> list[dict[str, Any]]:
-        connection = api.connection()
-        stored = []
-        try:
-            for number in range(worker, count, AT_ONCE):
-                when(number)
-                document = objects.pod(f"{prefix}-{number}", automountServiceAccountToken=True)
-                stored.append(msgspec.json.decode(api.send(connection, "POST", path, msgspec.json.encode(document))))
-        finally:
-            connection.close()
+    def create(connection: HTTPSConnection, number: int) -> dict[str, Any]:
+        when(number)
+        document = objects.pod(f"{prefix}-{number}", automountServiceAccountToken=True)
+        stored: dict[str, Any] = msgspec.json.decode(api.send(connection, "POST", path, msgspec.json.encode(document)))
         return stored
 
+    def remove(connection: HTTPSConnection, number: int) -> None:
+        # Where a creation failed, some were never made.
+        api.ask(connection, "DELETE", f"{path}/{prefix}-{number}?gracePeriodSeconds=0")
+
     try:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return Load([pod for pods in pool.map(create, range(AT_ONCE)) for pod in pods])
+        return Load(api.at_once(range(count), create, threads=AT_ONCE))
     finally:
-        for number in range(count):
-            with suppress(ApiError):  # one that was never made
-                api.once("DELETE", f"{path}/{prefix}-{number}?gracePeriodSeconds=0")
+        api.at_once(range(count), remove, threads=AT_ONCE)
 
 
 def ready_webhooks(installed: Installed) -> list[str]:
