@@ -40,13 +40,6 @@ class ListMeta(msgspec.Struct, gc=False):
     continue_token: str = msgspec.field(name="continue", default="")
 
 
-class ItemList(msgspec.Struct, Generic[ItemT], gc=False):
-    """A page of a LIST."""
-
-    metadata: ListMeta
-    items: list[ItemT] | None
-
-
 class Kind(Generic[T]):
     """Objects that are listed and watched, and what is kept of them.
 
@@ -54,14 +47,13 @@ class Kind(Generic[T]):
         name: in the names of log events, such as ``service_accounts``.
         collection: which objects.
         read_item: decodes one from JSON.
-        read_list: decodes a page of a LIST.
         keep: what the snapshot holds of an object, None where it is of no interest. Two that are equal are taken for no
             change.
         size: how many bytes that takes, where a snapshot bounds them.
         left_out: what then stands for an object that it may have had no room for.
     """
 
-    __slots__ = ("collection", "keep", "left_out", "name", "read_item", "read_list", "size")
+    __slots__ = ("collection", "keep", "left_out", "name", "read_item", "size")
 
     def __init__(
         self,
@@ -76,7 +68,6 @@ class Kind(Generic[T]):
         self.name = name
         self.collection = collection
         self.read_item: Callable[[bytes | msgspec.Raw], Item] = msgspec.json.Decoder(item).decode
-        self.read_list: Callable[[bytes], ItemList[Any]] = msgspec.json.Decoder(ItemList[item]).decode  # type: ignore[valid-type] # msgspec builds a decoder of it at run time
         self.keep: Callable[[Any], T | None] = keep
         self.size = size
         self.left_out = left_out
