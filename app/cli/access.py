@@ -11,6 +11,7 @@ from app.access import trust
 from app.access.output import HEADER, as_object, cells, csv_text, json_text
 from app.access.rows import AccessMap, Row, Wanted
 from app.cli import reading, tables
+from app.cli.installed import as_installed
 from app.cli.reading import ReadingSettings
 from app.cli.tables import Column
 from app.cluster.api import ReadingApi
@@ -59,6 +60,7 @@ def access(
 
 async def _rows(settings: ReadingSettings, wanted: Wanted, *, aws: bool, issuer: str | None) -> list[Row]:
     async with reading.cluster(settings) as api:
+        settings = await as_installed(api, settings)
         rows = [row for row in await find(api, settings, namespace=wanted.namespace or "") if wanted.has(row)]
         if not aws:
             return rows

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from app.access.output import inert, json_text
 from app.cli import reading, tables
+from app.cli.installed import as_installed
 from app.cli.reading import ReadingSettings
 from app.cli.tables import Column, Styled
 from app.cluster.client import KubernetesApi
@@ -81,6 +82,7 @@ async def _installation(settings: ReadingSettings, namespace: str, wanted: tuple
     async with reading.cluster(settings) as api:
         await _answers(api)
         now = datetime.now(UTC)
+        settings = await as_installed(api, settings, namespace=namespace)
         return await examine_installation(api, settings, namespace=namespace, now=now, wanted=wanted)
 
 

@@ -10,6 +10,7 @@ from app.access.drifted import Drifted, grouped
 from app.access.known import Judging
 from app.access.output import json_text
 from app.cli import reading
+from app.cli.installed import as_installed
 from app.cli.reading import ReadingSettings
 from app.cluster.api import ReadingApi
 
@@ -37,7 +38,7 @@ def drift(
 
 async def _found(settings: ReadingSettings, namespace: str) -> list[Drifted]:
     async with reading.cluster(settings) as api:
-        return await find(api, settings, namespace=namespace)
+        return await find(api, await as_installed(api, settings), namespace=namespace)
 
 
 async def find(api: ReadingApi, settings: ReadingSettings, *, namespace: str = "") -> list[Drifted]:

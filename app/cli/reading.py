@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.access.known import Known
 from app.access.output import inert
@@ -38,8 +38,13 @@ DISCOVERY: Final = "/.well-known/openid-configuration"
 class ReadingSettings(AssignmentSettings):
     """What decides about injections, which must be as the webhook has it, and where the cluster is."""
 
+    model_config = ConfigDict(coerce_numbers_to_str=True)  # an account in YAML, where it may be a number
+
     mappings: str | None = Field(default="irsa-system/irsa-mappings", pattern=CONFIG_MAP)
     """NAMESPACE/NAME of the ConfigMap with the roles of ServiceAccounts that carry no annotation, if it is there."""
+
+    settings: str = Field(default="irsa-system/irsa-settings", pattern=CONFIG_MAP)
+    """NAMESPACE/NAME of the ConfigMap with the installed webhook's settings, for those not given here."""
 
     kubeconfig: Path | None = None
     """How to reach the cluster; by default as kubectl finds it."""
@@ -77,7 +82,7 @@ async def service_accounts(api: ReadingApi, settings: ReadingSettings, *, namesp
 async def known(api: ReadingApi, settings: ReadingSettings, accounts: Snapshot[ServiceAccount]) -> Known:
     """Return what decides about pods; what is wrong with the assignments is said on standard error."""
     chosen = policy(settings)
-    mappings = parse_mappings(await _data(api, settings.mappings), account=chosen.defaults.account)
+    mappings = parse_mappings(await config_map_data(api, settings.mappings), account=chosen.defaults.account)
     _tell(settings.mappings, mappings.problems)
     identities = await _identities(api, settings.container_credentials)
     rules = Rules(policy=chosen, mappings=mappings.mappings or NO_MAPPINGS, container_credentials=identities)
@@ -115,12 +120,12 @@ async def issuer(api: ReadingApi) -> str:
 async def _identities(api: ReadingApi, place: str | None) -> Identities:
     if place is not None and is_file(place):
         return await asyncio.to_thread(read_identities, Path(place))
-    parsed = parse_identities(await _data(api, place))
+    parsed = parse_identities(await config_map_data(api, place))
     _tell(place, parsed.problems)
     return parsed.identities or NO_IDENTITIES
 
 
-async def _data(api: ReadingApi, place: str | None) -> Mapping[str, str]:
+async def config_map_data(api: ReadingApi, place: str | None) -> Mapping[str, str]:
     """Return the data of the ConfigMap at *place*; nothing where there is none, or none that we may read."""
     if place is None:
         return {}

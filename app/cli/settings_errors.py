@@ -11,8 +11,13 @@ def one_line(error: CycloptsError) -> str:
     """Return one line for *error*: the flag, what was expected and what came."""
     cause = error.__cause__
     if isinstance(cause, ValidationError):
-        return "; ".join(_field(detail) for detail in cause.errors())
+        return invalid(cause)
     return " ".join(str(error).split()).rstrip(".")
+
+
+def invalid(error: ValidationError) -> str:
+    """Return one line for values that are none of our settings."""
+    return "; ".join(_field(detail) for detail in error.errors())
 
 
 def _field(detail: ErrorDetails) -> str:

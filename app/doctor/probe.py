@@ -129,8 +129,8 @@ def _asked(found: Installation, probe: Probe, role: str | None, whose: str) -> F
         f"{shown(target.role_arn) if target.role_arn else 'container credentials'}"
         + (f"; it says {_said(said)}" if said else ""),
         meaning="it decides by other settings or an older state than this command",
-        remedy=f"kubectl logs -n {found.namespace} deployment/{WEBHOOK}; and give this command the webhook's settings, "
-        "which are in ConfigMap irsa-settings",
+        remedy=f"kubectl logs -n {found.namespace} deployment/{WEBHOOK}; and give this command what the webhook "
+        "is told besides ConfigMap irsa-settings",
     )
 
 

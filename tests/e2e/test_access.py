@@ -115,6 +115,20 @@ def test_access_map_is_printed_and_text_of_strangers_is_inert(kubectl: Kubectl, 
     assert '=HYPERLINK("x")\\x1b[31m[link=https://evil]' in table
 
 
+def test_commands_have_the_settings_of_the_installed_webhook(kubectl: Kubectl, shop: str) -> None:
+    settings = {"settings.yaml": "webhook: {annotation-prefix: roles.example}"}
+    metadata = {"name": "irsa-settings", "namespace": shop}
+    kubectl.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": settings})
+
+    found = run(kubectl, "access", "-n", shop, "--settings", f"{shop}/irsa-settings", "--csv")
+
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.splitlines()[1:] == [
+        f"{ROLE_ARN},{shop},app,injected earlier,1,Deployment/api,1 pod drifted",
+        f"{OTHER},{shop},app,injected earlier,1,Deployment/api,1 pod drifted",
+    ]
+
+
 def controller(kubectl: Kubectl, namespace: str) -> list[str]:
     kubectl.create(
         {
