@@ -43,8 +43,13 @@ def helm(*arguments: str, values: Mapping[str, Any] | None = None) -> subprocess
 
 def template(values: Mapping[str, Any] | None = None, *, namespace: str = NAMESPACE) -> str:
     """Return what the chart makes of *values*."""
+    return _template(json.dumps(values or {}), namespace)
+
+
+@cache
+def _template(values: str, namespace: str) -> str:
     options = ["--namespace", namespace, "--kube-version", KUBE_VERSION]
-    done = helm("template", "irsa", str(CHART), *options, values=values)
+    done = helm("template", "irsa", str(CHART), *options, values=json.loads(values))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
