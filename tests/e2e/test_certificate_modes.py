@@ -22,7 +22,7 @@ from tests.apiserver import Api
 from tests.e2e.balancer import Balancer
 from tests.e2e.creating import is_patched, pod, service_account
 from tests.e2e.in_a_thread import in_a_thread
-from tests.e2e.installing import NO_PODS, PAUSE_SECONDS, Release, eventually, namespace, release
+from tests.e2e.installing import NO_PODS, Release, eventually, namespace, release
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.serving import STRICT_LABEL, Certificate, Replica
 from tests.e2e.test_install_programs import HOST, running
@@ -32,6 +32,9 @@ from tests.processes import Process, irsa
 pytestmark = pytest.mark.cluster
 
 SETTLE_SECONDS, RELOAD_SECONDS, DRAIN_SECONDS = 1, 15, 2
+LOOK_SECONDS = 0.2
+"""Between two looks with kubectl, which would else take a core."""
+
 BOUND_SECONDS = 60.0
 TIMES = {
     "certificate-names": [HOST],
@@ -86,7 +89,7 @@ class Rollout:
     @contextmanager
     def going_on(self) -> Iterator[None]:
         def keep() -> None:
-            while not self._stopped.wait(PAUSE_SECONDS):
+            while not self._stopped.wait(LOOK_SECONDS):
                 self.look()
 
         thread = threading.Thread(target=keep)
@@ -226,15 +229,15 @@ def test_no_review_is_lost_from_controller_to_given_and_back(
         eventually(lambda: is_asked(api, strict), seconds=BOUND_SECONDS)
         with creations.going_on():
             installation.helm("upgrade", {"given": ca})
-            eventually(lambda: installation.trusted() == {("given", "ours")})
+            eventually(lambda: installation.trusted() == {("given", "ours")}, pause=LOOK_SECONDS)
             time.sleep(SETTLE_SECONDS)  # the README's minute
             installation.helm("upgrade", {"mode": "given", "given": {**ca, "secretName": GIVEN}})
             eventually(lambda: rollout.served == GIVEN, seconds=BOUND_SECONDS)
-            eventually(lambda: installation.trusted() == {("given",)}, seconds=BOUND_SECONDS)
+            eventually(lambda: installation.trusted() == {("given",)}, seconds=BOUND_SECONDS, pause=LOOK_SECONDS)
 
             installation.helm("upgrade")
             eventually(lambda: rollout.served == "irsa-webhook-tls", seconds=BOUND_SECONDS)
-            eventually(lambda: installation.trusted() == {("ours",)}, seconds=BOUND_SECONDS)
+            eventually(lambda: installation.trusted() == {("ours",)}, seconds=BOUND_SECONDS, pause=LOOK_SECONDS)
 
     assert creations.made > 100
     assert creations.lost == []
