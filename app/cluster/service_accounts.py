@@ -52,7 +52,13 @@ class ClusterServiceAccounts:
             random=random,
         )
         self._live = LiveServiceAccounts(
-            api, keep=keep, cached=self._watched.get, budget_seconds=budget_seconds, clock=clock
+            api,
+            keep=keep,
+            cached=self.get,
+            is_recent=lambda namespace, name: self._recent.has(namespace, name, clock()),
+            has_namespace=self._watched.has_namespace,
+            budget_seconds=budget_seconds,
+            clock=clock,
         )
 
     def __len__(self) -> int:
@@ -65,11 +71,12 @@ class ClusterServiceAccounts:
 
     def get(self, namespace: str, name: str) -> ServiceAccount | None:
         """Return the ServiceAccount as the snapshot has it, or None; so too where that had no room for it."""
-        return _known(self._watched.get(namespace, name))
+        kept = self._watched.get(namespace, name)
+        return None if kept is LEFT_OUT else kept  # whoever asks then looks it up, as what is new
 
     async def confirm(self, namespace: str, name: str) -> ServiceAccount | None:
         """Return the ServiceAccount as the API has it now, within the budget, else as the snapshot has it."""
-        return _known(await self._live.look(namespace, name))
+        return await self._live.look(namespace, name)
 
     def is_recent(self, namespace: str, name: str) -> bool:
         """Return whether the ServiceAccount was created, or its annotations changed, within the last minute.
@@ -106,8 +113,3 @@ class ClusterServiceAccounts:
         # Times of this form sort as texts do.
         if metadata.creation_timestamp >= self._threshold:
             self._recent.add(metadata.namespace, metadata.name, now)
-
-
-def _known(account: ServiceAccount | None) -> ServiceAccount | None:
-    """Return *account*, and of one that was left out nothing: whoever asks then looks it up, as what is new."""
-    return None if account is LEFT_OUT else account

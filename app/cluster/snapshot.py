@@ -36,8 +36,8 @@ class Snapshot(Generic[T]):
         return None if names is None else names.get(name)
 
     def has_namespace(self, namespace: str) -> bool:
-        """Return whether there is an object in *namespace*."""
-        return namespace in self._namespaces
+        """Return whether there is an object in *namespace*, kept here or not."""
+        return namespace in self._namespaces or namespace in self.crowded
 
     def put(self, namespace: str, name: str, kept: T) -> bool:
         """Add or replace an object, and return whether there was room for it. Else nothing is kept of it."""

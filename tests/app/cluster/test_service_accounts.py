@@ -203,3 +203,31 @@ async def test_what_there_was_no_room_for_is_looked_up_and_never_without_a_role(
 
 def recent(subject: ServiceAccountSource, *names: str) -> list[str]:
     return [name for name in names if subject.is_recent("shop", name)]
+
+
+async def test_while_the_api_hangs_one_pod_of_what_is_known_waits_and_each_of_what_is_new() -> None:
+    cluster = FakeCluster()
+    cluster.put(path("old"), account())
+    clock = ManualClock()
+    subject = ClusterServiceAccounts(
+        cluster,
+        keep=Vocabulary(),
+        budget_seconds=0.05,
+        clock=clock,
+        wall_clock=NOW.timestamp,
+        sleep=lambda _: asyncio.sleep(0),
+    )
+
+    async with running(subject.run()):
+        await eventually(lambda: cluster.watching == 1)
+        clock.now += LATE_SECONDS + 1
+        cluster.answering.clear()
+        assert recent(subject, "old") == ["old"]
+
+        for _ in range(20):
+            assert await subject.confirm("shop", "old") == ServiceAccount({})
+        assert subject.lookups == Counter(timed_out=1, skipped=19)
+
+        for _ in range(2):
+            assert await subject.confirm("shop", "new") is None
+        assert subject.lookups == Counter(timed_out=3, skipped=19)

@@ -36,6 +36,14 @@ def test_what_is_removed_is_gone_and_its_empty_namespace_too() -> None:
     assert len(emptied) == 0
 
 
+def test_namespace_is_there_as_long_as_something_is_in_it() -> None:
+    one = snapshot(("shop", "api", ROLE))
+
+    assert (one.has_namespace("shop"), one.has_namespace("test")) == (True, False)
+    one.remove("shop", "api")
+    assert not one.has_namespace("shop")
+
+
 def test_removing_what_is_not_there_does_nothing() -> None:
     one = snapshot(("shop", "api", ROLE))
 
@@ -83,6 +91,7 @@ def test_what_there_is_no_room_for_is_not_kept_and_its_namespace_is_crowded() ->
 
     assert list(made) == [("shop", "api", NAMESPACE_BYTES // 2), ("test", "api", 1)]
     assert made.crowded == {"shop"}
+    assert made.has_namespace("shop")
 
 
 def test_room_of_what_is_removed_or_replaced_is_there_again() -> None:
