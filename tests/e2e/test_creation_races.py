@@ -21,6 +21,9 @@ pytestmark = pytest.mark.cluster
 PAIRS = 300
 """All at once, each on a connection of its own."""
 
+NAMESPACES = 30
+"""Fresh ones, each with so many of the pairs."""
+
 PAIRS_WHILE_HELD = 60
 """Each costs a look at the API within the budget, while the same API creates the others."""
 
@@ -60,6 +63,22 @@ def proxy(
         hooks(released, f"https://{served.host}:{served.port}", certificate.ca_bundle, probe=shop),
     ):
         yield made
+
+
+@pytest.fixture
+def fresh(api: Api) -> Iterator[list[str]]:
+    """Namespaces in which there is nothing, not even a ServiceAccount where no controller makes one."""
+    names = [f"irsa-test-{name}" for name in some(NAMESPACES)]
+
+    def remove(connection: HTTPSConnection, name: str) -> None:
+        for what in (f"{name}/pods", f"{name}/serviceaccounts", name):
+            api.send(connection, "DELETE", f"/api/v1/namespaces/{what}")
+
+    try:
+        api.at_once(names, lambda _, name: api.make_namespace(name), threads=16)
+        yield names
+    finally:
+        api.at_once(names, remove, threads=16)
 
 
 @contextmanager
@@ -105,6 +124,21 @@ def some(count: int) -> list[str]:
 @pytest.mark.parametrize("owner", [pytest.param("", id="bare"), pytest.param("uid", id="controlled")])
 def test_pods_made_right_after_their_service_accounts_are_patched(api: Api, shop: str, owner: str) -> None:
     assert unpatched(api, shop, some(PAIRS), owner=owner) == []
+
+
+@pytest.mark.usefixtures("proxy")
+def test_pods_of_namespaces_that_are_as_new_are_patched(api: Api, fresh: list[str]) -> None:
+    pairs = [(namespace, name) for name in some(PAIRS // NAMESPACES) for namespace in fresh]
+
+    def make(connection: HTTPSConnection, pair: tuple[str, str]) -> bool:
+        namespace, name = pair
+        path = f"/api/v1/namespaces/{namespace}"
+        api.send(connection, "POST", f"{path}/serviceaccounts", service_account(name))
+        return is_patched(api.send(connection, "POST", f"{path}/pods", pod(name, service_account=name, owner="uid")))
+
+    made = api.at_once(pairs, make, threads=len(pairs))
+
+    assert [pair for pair, is_good in zip(pairs, made, strict=True) if not is_good] == []
 
 
 @pytest.mark.usefixtures("proxy")
