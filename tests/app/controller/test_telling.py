@@ -369,6 +369,7 @@ async def test_pod_that_was_not_told_of_waits_while_the_snapshots_are_old(cluste
 async def test_mappings_that_cannot_be_read_leave_what_was_before_in_force(cluster: FakeCluster) -> None:
     async with controller(cluster) as one:
         cluster.put(MAPPINGS, {"data": {"config": "{"}})
+        await eventually(lambda: bool(one.following.assigned.problems["mappings"]))
         (event,) = await one.settled()
 
     (problem,) = one.following.assigned.problems["mappings"]
