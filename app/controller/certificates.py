@@ -19,6 +19,7 @@ from app.controller.rotation import (
     CertificatePolicy,
     ForgetPrevious,
     MarkBundle,
+    MarkServing,
     NewAuthority,
     NewServing,
     Step,
@@ -128,6 +129,9 @@ class Certificates:
                 log.info("bundles_seen" if since else "bundle_missing")
             case NewServing(authority, why):
                 await self._new_serving(stored, authority, why=why)
+            case MarkServing(since):
+                await self._patch_secret(self._objects.serving, documents.stored_patch(stored.serving, since))
+                log.info("certificate_stored")
             case ForgetPrevious():
                 await self._patch_secret(self._objects.authority, documents.forget_previous_patch(stored.authority))
                 log.info("previous_authority_forgotten")
@@ -146,7 +150,7 @@ class Certificates:
         now, names = self._clock(), sorted(self._policy.names)
         lifetime = self._policy.certificate_lifetime
         serving = x509.issue(authority, names, common_name="irsa webhook", now=now, lifetime=lifetime)
-        patch = documents.serving_patch(stored.serving, serving, authority=authority.certificate, now=now)
+        patch = documents.serving_patch(stored.serving, serving, authority=authority.certificate)
         await self._patch_secret(self._objects.serving, patch)
         log.info("certificate_issued", why=why, names=names, until=_until(serving))
 

@@ -8,13 +8,16 @@ the last ten, and a CA is replaced in this order, one write at a time:
 1. A new CA takes the place of the old one, whose certificate is kept beside it. (`NewAuthority`)
 2. Every caBundle gets the new one and keeps what it had. (`Bundle`)
 3. All of them are seen to have it, and the time is noted. (`MarkBundle`)
-4. That is ``bundle_settles`` ago: the new CA signs a serving certificate, and the time is noted. (`NewServing`)
-5. That is ``certificate_reloads`` ago: every caBundle is cut to the new CA, and the old one is forgotten. (`Bundle`,
+4. That is ``bundle_settles`` ago: the new CA signs a serving certificate. (`NewServing`)
+5. It is seen to be stored, and the time is noted. (`MarkServing`)
+6. That is ``certificate_reloads`` ago: every caBundle is cut to the new CA, and the old one is forgotten. (`Bundle`,
    `ForgetPrevious`)
+
+A time is noted of what was seen, never of what is about to be written: that may be on its way for as long as it takes.
 
 There is no plan that could be lost: each step follows from what is stored, so whoever comes next goes on from there.
 Certificates that somebody else wrote, unreadable ones, and a caBundle that was edited are no cases of their own: what a
-caBundle has is kept until 5, and what is missing comes back in 2.
+caBundle has is kept until 6, and what is missing comes back in 2.
 
 Two controllers at once do no harm as long as each read serving certificate, configuration and CA in this order, and its
 write fails where the object has changed since. For instance, a caBundle is never cut to an old CA: a new one would be
@@ -82,11 +85,18 @@ class NewServing:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkServing:
+    """Note since when the serving certificate is stored."""
+
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetPrevious:
     """Remove the CAs before this one."""
 
 
-Step: TypeAlias = NewAuthority | Bundle | MarkBundle | NewServing | ForgetPrevious
+Step: TypeAlias = NewAuthority | Bundle | MarkBundle | NewServing | MarkServing | ForgetPrevious
 
 OUTLIVED: Final = "two thirds of its time are over"
 
@@ -160,7 +170,7 @@ def _there(configuration: StoredBundles) -> Certificates:
 def _next_serving(stored: Stored, authority: KeyPair, *, now: datetime, policy: CertificatePolicy) -> Step | None:
     why = _why_new_serving(stored, authority, now=now, policy=policy)
     if not why:
-        return None
+        return MarkServing(now) if _is_unknown(stored.serving.stored_since, now) else None
     since = stored.authority.in_bundle_since
     is_settled = since is not None and now - since >= policy.bundle_settles
     # Where none was ever verified, none can be lost: the first installation does not wait.
@@ -180,8 +190,6 @@ def _why_new_serving(stored: Stored, authority: KeyPair, *, now: datetime, polic
         return "another CA has signed it"
     if names_of(certificate) != policy.names:
         return "it is for other names"
-    if _is_unknown(serving.issued_at, now):
-        return "nobody knows since when it is served"
     is_valid_yet = now >= certificate.not_valid_before_utc
     return OUTLIVED if now >= renewal(certificate) or not is_valid_yet else ""
 
@@ -193,8 +201,8 @@ def _nothing_previous(stored: Stored, authority: KeyPair, *, now: datetime, poli
 
 def _is_reloaded(stored: Stored, authority: KeyPair, *, now: datetime, policy: CertificatePolicy) -> bool:
     """Return whether every replica serves with what *authority* signed."""
-    issued_at = stored.serving.issued_at
-    is_old_enough = issued_at is not None and now - issued_at >= policy.certificate_reloads
+    since = stored.serving.stored_since
+    is_old_enough = since is not None and now - since >= policy.certificate_reloads
     return is_old_enough and _is_signed_by(authority, stored)
 
 

@@ -20,8 +20,9 @@ from app.x509 import Certificates, KeyPair, has_signed, is_authority, parse_cert
 IN_BUNDLE_SINCE: Final = "irsa/in-bundle-since"
 """Annotation of the CA's Secret: since when every webhook of the configuration was seen to have this CA."""
 
-ISSUED_AT: Final = "irsa/issued-at"
-"""Annotation of the serving certificate's Secret: when what it holds was written."""
+STORED_SINCE: Final = "irsa/issued-at"
+"""Annotation of the serving certificate's Secret: since when what it holds was seen there. Its name is from when that
+was the time of issue, which a controller of the version before still writes and reads."""
 
 PREVIOUS: Final = "previous-ca.crt"
 """Key in the CA's Secret: the CAs before this one, for as long as a replica may serve what they signed."""
@@ -80,7 +81,7 @@ class StoredServing:
         problem: why it cannot, empty where it can.
         is_empty: whether there is not even something unreadable: the chart made the Secret a moment ago.
         issuer: the CA that stands beside it, where that one signed it; cert-manager writes one there as we do.
-        issued_at: `ISSUED_AT`, None where it is not known.
+        stored_since: `STORED_SINCE`, None where it is not known.
         resource_version: of the Secret.
     """
 
@@ -88,7 +89,7 @@ class StoredServing:
     problem: str
     is_empty: bool
     issuer: Certificates
-    issued_at: datetime | None
+    stored_since: datetime | None
     resource_version: str
 
 
@@ -146,7 +147,7 @@ def read_serving(body: bytes) -> StoredServing:
         problem=wrong,
         is_empty=not certificate and not key,
         issuer=tuple(one for one in beside if pair is not None and has_signed(one, pair.certificate)),
-        issued_at=_time(secret, ISSUED_AT),
+        stored_since=_time(secret, STORED_SINCE),
         resource_version=secret.metadata.resource_version,
     )
 
@@ -185,12 +186,15 @@ def forget_previous_patch(stored: StoredAuthority) -> dict[str, Any]:
     return _secret_patch(stored.resource_version, {PREVIOUS: None}, {})
 
 
-def serving_patch(
-    stored: StoredServing, pair: KeyPair, *, authority: x509.Certificate, now: datetime
-) -> dict[str, Any]:
-    """Return the merge patch that has the webhook serve with *pair*, which *authority* signed at *now*."""
+def serving_patch(stored: StoredServing, pair: KeyPair, *, authority: x509.Certificate) -> dict[str, Any]:
+    """Return the merge patch that has the webhook serve with *pair*, which *authority* signed."""
     data = {"tls.crt": pair.certificate_pem(), "tls.key": pair.key_pem(), "ca.crt": pem([authority])}
-    return _secret_patch(stored.resource_version, data, {ISSUED_AT: now})
+    return _secret_patch(stored.resource_version, data, {STORED_SINCE: None})
+
+
+def stored_patch(stored: StoredServing, since: datetime) -> dict[str, Any]:
+    """Return the merge patch that notes since when the serving certificate is stored."""
+    return _secret_patch(stored.resource_version, {}, {STORED_SINCE: since})
 
 
 def bundles_patch(stored: StoredBundles, bundle: Certificates) -> list[dict[str, Any]]:

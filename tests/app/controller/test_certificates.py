@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from app.cluster.paths import words
 from app.controller.certificates import Certificates
 from app.controller.metrics import ControllerMetrics
-from app.controller.stored import IN_BUNDLE_SINCE, ISSUED_AT
+from app.controller.stored import IN_BUNDLE_SINCE, STORED_SINCE
 from app.errors import ClusterError, RefusedError
 from app.x509 import KeyPair, has_signed, issue, make_authority, names_of, pem
 from tests.app.controller.stored_objects import (
@@ -98,6 +98,7 @@ class World:
 
 
 CA, TLS, HOOKS = "irsa-webhook-ca", "irsa-webhook-tls", "irsa-webhook"
+ISSUED = [TLS, TLS]  # the certificate, and the time when it was seen to be stored
 
 
 async def installed() -> World:
@@ -109,7 +110,7 @@ async def installed() -> World:
 async def test_empty_secrets_are_filled_at_once_in_the_order_of_trust() -> None:
     world = World(as_the_chart_made_it())
 
-    assert await world.settle() == [CA, HOOKS, CA, TLS]
+    assert await world.settle() == [CA, HOOKS, CA, *ISSUED]
 
     assert world.bundles == [(world.authority.certificate,)] * 2
     assert has_signed(world.authority.certificate, world.serving.certificate)
@@ -124,7 +125,7 @@ async def test_secrets_hold_what_their_readers_expect() -> None:
     assert sorted(world.api.document(AUTHORITY)["data"]) == ["ca.crt", "ca.key"]
     assert sorted(world.api.document(SERVING)["data"]) == ["ca.crt", "tls.crt", "tls.key"]
     assert world.api.document(AUTHORITY)["metadata"]["annotations"] == {IN_BUNDLE_SINCE: "2026-11-25T12:00:00+00:00"}
-    assert world.api.document(SERVING)["metadata"]["annotations"] == {ISSUED_AT: "2026-11-25T12:00:00+00:00"}
+    assert world.api.document(SERVING)["metadata"]["annotations"] == {STORED_SINCE: "2026-11-25T12:00:00+00:00"}
 
 
 async def test_nothing_of_the_configuration_but_its_bundles_is_touched() -> None:
@@ -145,7 +146,7 @@ async def test_serving_certificate_is_renewed_after_two_thirds_of_its_life_by_th
     world = await installed()
     authority, serving = world.authority.certificate, world.serving.certificate
 
-    assert await world.settle(after=60 * DAY) == [TLS]
+    assert await world.settle(after=60 * DAY) == ISSUED
 
     assert world.authority.certificate == authority
     assert world.serving.certificate != serving
@@ -155,7 +156,7 @@ async def test_serving_certificate_is_renewed_after_two_thirds_of_its_life_by_th
 async def test_ca_is_exchanged_step_by_step_and_each_step_waits_for_those_who_lag() -> None:
     world = await installed()
     old = world.authority.certificate
-    assert await world.settle(after=486 * DAY) == [TLS]
+    assert await world.settle(after=486 * DAY) == ISSUED
     serving = world.serving.certificate
 
     assert await world.settle(after=DAY) == [CA, HOOKS, CA]
@@ -165,7 +166,7 @@ async def test_ca_is_exchanged_step_by_step_and_each_step_waits_for_those_who_la
 
     assert await world.settle(after=SETTLES - SECOND) == []
     assert world.serving.certificate == serving
-    assert await world.settle(after=SECOND) == [TLS]
+    assert await world.settle(after=SECOND) == ISSUED
     assert has_signed(new, world.serving.certificate)
 
     assert await world.settle(after=RELOADS - SECOND) == []
@@ -201,7 +202,7 @@ async def test_bundle_removed_in_the_middle_of_an_exchange_begins_the_wait_anew(
 
     assert await world.settle(after=SETTLES - SECOND) == []
     assert world.bundles == [(world.authority.certificate, old)] * 2
-    assert await world.settle(after=SECOND) == [TLS]
+    assert await world.settle(after=SECOND) == ISSUED
 
 
 async def test_bundle_removed_after_an_exchange_still_verifies_what_replicas_may_serve() -> None:
@@ -227,7 +228,7 @@ async def test_unreadable_ca_is_replaced_in_the_safe_order(name: str, value: str
     assert await world.settle(after=DAY) == [CA, HOOKS, CA]
     assert world.bundles == [(world.authority.certificate, old)] * 2
     assert world.serving.certificate == serving
-    assert await world.settle(after=SETTLES) == [TLS]
+    assert await world.settle(after=SETTLES) == ISSUED
     assert (await world.settle(after=RELOADS))[0] == HOOKS
     assert world.bundles == [(world.authority.certificate,)] * 2
 
@@ -240,7 +241,7 @@ async def test_everything_lost_but_the_bundle_is_replaced_in_the_safe_order() ->
 
     assert await world.settle(after=DAY) == [CA, HOOKS, CA]
     assert world.bundles == [(world.authority.certificate, old)] * 2
-    assert await world.settle(after=SETTLES) == [TLS]
+    assert await world.settle(after=SETTLES) == ISSUED
 
 
 async def test_unreadable_serving_certificate_is_replaced_at_once_where_its_ca_is_trusted() -> None:
@@ -249,7 +250,7 @@ async def test_unreadable_serving_certificate_is_replaced_at_once_where_its_ca_i
     document["data"]["tls.key"] = "Z2FyYmFnZQ=="
     world.api.put(SERVING, document)
 
-    assert await world.settle(after=DAY) == [TLS]
+    assert await world.settle(after=DAY) == ISSUED
 
 
 async def test_certificate_of_cert_manager_is_taken_over_without_a_gap() -> None:
@@ -261,7 +262,7 @@ async def test_certificate_of_cert_manager_is_taken_over_without_a_gap() -> None
 
     assert await world.settle() == [CA, HOOKS, CA]
     assert world.bundles == [(world.authority.certificate, theirs.certificate)] * 2
-    assert await world.settle(after=SETTLES) == [TLS]
+    assert await world.settle(after=SETTLES) == ISSUED
     assert await world.settle(after=RELOADS) == [HOOKS]
     assert world.bundles == [(world.authority.certificate,)] * 2
 
@@ -283,7 +284,7 @@ async def test_certificate_in_place_of_the_ca_is_replaced() -> None:
 async def test_other_names_make_another_certificate() -> None:
     world = await installed()
 
-    assert await world.settle(world.controller(names=frozenset({"other.svc", "::1"}))) == [TLS]
+    assert await world.settle(world.controller(names=frozenset({"other.svc", "::1"}))) == ISSUED
     assert names_of(world.serving.certificate) == {"other.svc", "::1"}
 
 
@@ -291,7 +292,7 @@ async def test_other_names_make_another_certificate() -> None:
 async def test_time_noted_by_a_clock_that_was_wrong_is_not_believed(path: str) -> None:
     world = await installed()
     document = world.api.document(path)
-    document["metadata"]["annotations"] = dict.fromkeys((IN_BUNDLE_SINCE, ISSUED_AT), "2126-01-01T00:00:00+00:00")
+    document["metadata"]["annotations"] = dict.fromkeys((IN_BUNDLE_SINCE, STORED_SINCE), "2126-01-01T00:00:00+00:00")
     world.api.put(path, document)
 
     assert await world.settle() == [path.rpartition("/")[2]]
@@ -313,7 +314,7 @@ async def test_ca_made_by_a_clock_that_was_ahead_is_exchanged() -> None:
 
     assert await world.settle(after=-DAY) == [CA, HOOKS, CA]
     assert world.serving.certificate == serving
-    assert await world.settle(after=SETTLES) == [TLS]
+    assert await world.settle(after=SETTLES) == ISSUED
 
 
 async def test_ca_whose_time_is_over_is_replaced_also_in_the_middle_of_an_exchange() -> None:
@@ -366,7 +367,7 @@ async def slept(world: World, *, times: int, failures: Sequence[ClusterError] = 
 
 
 async def test_loop_looks_again_at_once_after_a_write_and_else_every_ten_seconds() -> None:
-    assert await slept(World(as_the_chart_made_it()), times=6) == [0, 0, 0, 0, 10, 10]
+    assert await slept(World(as_the_chart_made_it()), times=7) == [0, 0, 0, 0, 0, 10, 10]
 
 
 async def test_loop_goes_on_after_every_failure() -> None:
@@ -375,7 +376,7 @@ async def test_loop_goes_on_after_every_failure() -> None:
     failures = [ClusterError("away"), conflict, ClusterError("away")]
 
     with capture_logs() as logs:
-        assert await slept(world, times=8, failures=failures) == [0.4, 1, 0.8, 0, 0, 0, 0, 10]
+        assert await slept(world, times=9, failures=failures) == [0.4, 1, 0.8, 0, 0, 0, 0, 0, 10]
 
     assert [line["event"] for line in logs[:3]] == [
         "certificates_interrupted",
@@ -498,6 +499,6 @@ async def test_our_ca_signs_only_when_api_servers_trust_it_beside_the_given_one(
     assert await world.settle() == [CA, HOOKS, CA]
     assert world.bundles == [(world.authority.certificate, THEIRS.certificate)] * 2
     assert await world.settle(after=SETTLES - SECOND) == []
-    assert await world.settle(after=SECOND) == [TLS]
+    assert await world.settle(after=SECOND) == ISSUED
     assert await world.settle(after=RELOADS) == [HOOKS]
     assert world.bundles == [(world.authority.certificate,)] * 2

@@ -232,3 +232,25 @@ def test_controller_that_slept_through_an_exchange_spoils_nothing_when_it_wakes(
         run(cutting)
 
     assert cluster.lost() == []
+
+
+def test_certificate_that_was_long_on_its_way_is_served_as_long_as_any_other_before_the_old_ca_goes() -> None:
+    cluster = Cluster(taken_over())
+    while run(cluster.controller().look()):
+        pass
+    cluster.now += SETTLES
+    issuing = cluster.controller().look()
+    assert run(issuing, requests=4) is None  # three reads, and the write is under way
+    cluster.now += SETTLES
+    assert run(issuing)
+
+    for wait in (RELOADS - SETTLES, SETTLES):
+        while run(cluster.controller().look()):
+            assert cluster.lost() == []
+        cluster.now += wait
+    while run(cluster.controller().look()):
+        assert cluster.lost() == []
+
+    stored = cluster.api.stored()
+    assert stored.authority.pair is not None
+    assert stored.configuration.bundles == ((stored.authority.pair.certificate,),) * 2
