@@ -12,6 +12,7 @@ from app.cluster.api import ANSWER_SECONDS, Answer, Collection, PatchType
 from app.cluster.configuration import Load
 from app.cluster.connection import JSON, Connection, Query, left
 from app.cluster.decoding import UNREADABLE
+from app.cluster.pages import MAX_PAGE_BYTES
 from app.cluster.paths import words
 from app.cluster.statuses import warnings
 from app.errors import ClusterError, ExpiredError, PageTooLargeError, RefusedError
@@ -29,10 +30,6 @@ the same time (--request-timeout)."""
 
 SILENT_SECONDS: Final = 150.0
 """A watch that says nothing for so long is taken for dead: bookmarks come about every minute, so it missed two."""
-
-MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
-"""Of one page: 500 objects of 16 kB, where 600 bytes are usual. A tenant who writes bigger annotations makes our pages
-smaller (``pages.pages``), not our memory larger."""
 
 MAX_OBJECT_BYTES: Final = 16 * 1024 * 1024
 """Of one object, a page with one, and a watch event. An object has at most 1.5 MiB in etcd (its --max-request-bytes),

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from app.cluster.api import Collection
-from app.cluster.pages import ATTEMPTS, every
+from app.cluster.pages import ATTEMPTS, MAX_PAGE_BYTES, STEP, every
 from app.errors import ClusterError, ExpiredError, PageTooLargeError
 from tests.app.cluster.scripted_api import ScriptedApi, Step, page
 
@@ -35,6 +35,22 @@ async def test_page_that_is_too_large_is_asked_for_in_smaller_ones() -> None:
 
     assert await names(api) == ["a", "b"]
     assert [limit for _, limit, _ in api.asked] == [2, 1, 2]
+
+
+async def test_pages_stay_as_small_as_large_objects_want_them() -> None:
+    heavy = {"metadata": {"name": "a"}, "data": "x" * (MAX_PAGE_BYTES // STEP)}
+    api = ScriptedApi(
+        lists=[
+            PageTooLargeError("expected less"),
+            listed(heavy, continue_token="1"),
+            listed(heavy, continue_token="2"),
+            page("5", "b", continue_token="3"),
+            page("5", "c"),
+        ]
+    )
+
+    assert await names(api, page_size=8) == ["a", "b", "c"]
+    assert [limit for _, limit, _ in api.asked] == [8, 2, 2, 2, 8]
 
 
 async def test_list_that_expired_is_begun_anew_and_nothing_comes_twice() -> None:
