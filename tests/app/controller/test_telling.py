@@ -74,6 +74,11 @@ class Controller:
         """Let the snapshots catch up and pods settle, have them judged, and return the Events that are there."""
         for _ in range(20):
             await asyncio.sleep(0)
+        # A thread reads these.
+        stored = self.cluster.objects.get(MAPPINGS, {"data": None})
+        assigned = self.following.assigned
+        expected = assigned.parse_mappings(stored["data"]).problems
+        await eventually(lambda: assigned.problems["mappings"] == expected)
         self.time.seconds += seconds
         await self.telling.look()
         return self.events()
@@ -369,7 +374,6 @@ async def test_pod_that_was_not_told_of_waits_while_the_snapshots_are_old(cluste
 async def test_mappings_that_cannot_be_read_leave_what_was_before_in_force(cluster: FakeCluster) -> None:
     async with controller(cluster) as one:
         cluster.put(MAPPINGS, {"data": {"config": "{"}})
-        await eventually(lambda: bool(one.following.assigned.problems["mappings"]))
         (event,) = await one.settled()
 
     (problem,) = one.following.assigned.problems["mappings"]
